@@ -1,0 +1,164 @@
+"""The values that flow from an experiment to a reader: events out of the worker, estimates, measured claims, charts.
+
+    experiment --(Phase | Progress | Record)--> worker --events.jsonl--> store --> summary --(Estimate)--> verdicts, charts, CSV
+
+All values are SI (seconds, joules, bytes); formatting happens in ``lab.ui`` and ``lab.charts`` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Protocol = Literal["published", "sound"]
+Role = Literal["technique", "baseline"]
+Comparison = Literal["published", "best"]
+Statistic = Literal["mean", "ratio", "difference", "exact"]
+Scalar = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A named stage that a reader sees (``import torch``, ``compile``, ``warm up``, ``measure``).
+
+    ``budgeted`` is False for start-up and compilation, which do not count against a preset's time budget.
+    """
+
+    name: str
+    detail: str = ""
+    budgeted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Share done of the current cell, 0 to 1, with what is being done in words."""
+
+    fraction: float
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One raw measurement: a row of records.csv.
+
+    A missing ``value`` is None with its ``reason``. Records of one mirrored observation share ``repeat`` (0, 1, …), so that ratios
+    pair them. ``dimensions`` holds the workload's declared dimensions. The worker adds run, workload and the cell's parameters.
+    """
+
+    protocol: Protocol
+    arm: str
+    role: Role
+    implementation: str
+    device: str  # "cpu" or "cuda:0"
+    dtype: str
+    metric: str
+    value: float | None
+    unit: str
+    repeat: int | None = None
+    seed: int | None = None
+    reason: str = ""
+    dimensions: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record as the store returns it: with its place in the run's event log and the cell of the sweep it belongs to."""
+
+    seq: int
+    cell: int
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One row of summary.csv: a mean per arm, or a ratio or difference of an arm against a baseline, with its 95 % interval.
+
+    For ``statistic="ratio"`` of a lower-is-better metric, ``mean`` is baseline / arm ("how many times better"): > 1 favours the
+    technique. ``ci_low``/``ci_high`` are None for exact values. ``n`` counts the observations behind the interval. ``reason``
+    says why a value is missing or what is wrong with it (it begins with ``drift`` for a drifting ratio).
+    ``dimensions`` and ``swept`` (parameter name → value, swept parameters only) tell which cell it is. ``device`` and ``dtype`` are
+    not columns of summary.csv.
+    """
+
+    workload: str
+    protocol: Protocol
+    arm: str
+    implementation: str
+    baseline_arm: str
+    baseline_implementation: str
+    metric: str
+    statistic: Statistic
+    mean: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    unit: str
+    reason: str = ""
+    dimensions: Mapping[str, Scalar] = field(default_factory=dict)
+    swept: Mapping[str, Scalar] = field(default_factory=dict)
+    device: str = ""
+    dtype: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one run found for one claim, in the claim's own unit and direction; ``lab.verdicts`` judges it.
+
+    ``value`` None means not measured, ``reason`` says why. ``pair`` names technique and baseline with their implementations and
+    the cell ("phi6 fused against gelu_tanh eager, N = 67,108,864, bfloat16"). ``data`` names the data set ("" where none is
+    involved). ``flaws`` lists what makes the value unfit for a verdict: "drift: …", "grid edge: …", "settings searched: …".
+    ``n`` counts observations; exact values have n = 1 and no interval.
+    """
+
+    claim_id: str
+    protocol: Protocol
+    comparison: Comparison
+    metric: str
+    value: float | None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    n: int = 0
+    exact: bool = False
+    pair: str = ""
+    hardware_class: Literal["cpu", "gpu", "any"] = "any"
+    data: str = ""
+    reason: str = ""
+    flaws: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line, bar group or marker set of a chart. ``low``/``high`` bound 95 % intervals where given (same length as ``y``)."""
+
+    name: str
+    x: tuple[Scalar, ...]
+    y: tuple[float | None, ...]
+    low: tuple[float | None, ...] = ()
+    high: tuple[float | None, ...] = ()
+    emphasis: Literal["technique", "baseline", "limit"] = "technique"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A figure as data: ``lab.charts`` draws it in the theme, gives it its alt text and puts the same numbers in a table.
+
+    ``y_unit`` is SI ("s", "B/s", "J"); the drawing picks the prefix. ``limits`` maps the name of a physical limit to its value.
+    ``alt`` says in one sentence what the chart shows (not what it looks like). ``takeaway`` is shown above it.
+    """
+
+    key: str
+    title: str
+    kind: Literal["line", "bar"]
+    x_title: str
+    y_title: str
+    y_unit: str
+    series: tuple[Series, ...]
+    alt: str
+    x_unit: str = ""
+    x_log: bool = False
+    y_log: bool = False
+    limits: Mapping[str, float] = field(default_factory=dict)
+    takeaway: str = ""
+    x_range: tuple[float, float] | None = None
+    y_range: tuple[float, float] | None = None

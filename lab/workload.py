@@ -1,0 +1,132 @@
+"""What a workload declares to the lab, and how workloads are found.
+
+A workload is a package ``workloads/<name>/`` whose ``spec`` module holds ``WORKLOAD: Workload``. Specs are light: the web server
+imports them, so they import neither torch nor scipy nor sklearn. The experiment behind ``entry_point`` is imported by the
+worker process only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+from lab.parameters import ParameterError, Parameters, Plan
+from lab.records import Chart, Estimate, Measured, Phase, Progress, Record, StoredRecord
+
+if TYPE_CHECKING:
+    from lab.claims import Claim
+
+PRESETS = ("published", "quick", "thorough")
+DeviceKind = Literal["cpu", "cuda"]
+PLUGIN_VARIABLE = "EFFICIENCY_LAB_WORKLOADS"  # further packages that hold workloads, separated by os.pathsep
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measured quantity: what readers call it, its SI unit and which way is better."""
+
+    title: str
+    unit: str
+    better: Literal["lower", "higher", "neither"] = "lower"
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Peak bytes one cell needs on the device it measures and on the host, from the workload's cost formulas."""
+
+    device_bytes: int
+    host_bytes: int
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an experiment is told besides its parameters.
+
+    ``device`` is "cpu" or "cuda:0"; ``cell`` of ``n_cells`` counts the sweep; ``preset`` is a preset's name or "custom".
+    ``threads`` is how many CPU threads the worker has fixed torch and NumPy to. ``cache_dir`` outlives the run (compiled kernels,
+    data sets).
+    """
+
+    device: str
+    cell: int
+    n_cells: int
+    preset: str
+    threads: int
+    cache_dir: str
+
+    @property
+    def device_kind(self) -> DeviceKind:
+        return "cuda" if self.device.startswith("cuda") else "cpu"
+
+
+Experiment = Callable[[Any, Context], Iterator[Phase | Progress | Record]]  # called once for each cell of the sweep
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One experiment of the lab; everything the pages, the command line and the export need to know of it.
+
+    ``preset(name, device_kind)`` gives parameter values (a list sweeps). ``duration_s(plan, device_kind)`` estimates the measuring
+    time without start-up and compilation. ``memory(cell, device_kind)`` is checked before launch; ``memory_parameter`` is the
+    parameter a refusal tells the reader to lower. ``pairs(means)`` names which (technique, baseline) estimates of one cell are
+    compared (default: each technique against each baseline of the same implementation). ``measure(claim, summary)`` finds in a
+    summary what it says of a claim; ``charts(summary, records)`` are the live figures. ``deadline_s`` ends a run that hangs.
+    """
+
+    name: str
+    title: str
+    question: str  # one sentence with the claim under test
+    source: str
+    parameters: type[Parameters]
+    preset: Callable[[str, DeviceKind], Mapping[str, Any]]
+    dimensions: tuple[str, ...]
+    metrics: Mapping[str, Metric]
+    entry_point: str  # "package.module:function" of type Experiment
+    claims: tuple[str, ...]
+    duration_s: Callable[[Plan, DeviceKind], float]
+    memory: Callable[[Any, DeviceKind], MemoryNeed]
+    memory_parameter: str
+    measure: Callable[[Claim, Sequence[Estimate]], list[Measured]]
+    charts: Callable[[Sequence[Estimate], Sequence[StoredRecord]], list[Chart]]
+    pairs: Callable[[Sequence[Estimate]], list[tuple[Estimate, Estimate]]] | None = None
+    notice: tuple[str, ...] = ()  # what to notice, shown under the verdicts
+    method: str = ""  # markdown of the method tab
+    deadline_s: float = 3600.0
+    labels: Mapping[str, str] = field(default_factory=dict)  # arm or implementation name → what readers call it
+
+    def plan(self, preset: str = "quick", device_kind: DeviceKind = "cpu", texts: Mapping[str, str] | None = None) -> Plan:
+        """The plan of a preset with some values replaced by texts. Raises ParameterError."""
+        if preset not in PRESETS:
+            raise ParameterError("preset", preset, "one of " + ", ".join(PRESETS))
+        return Plan.parse(self.parameters, texts or {}, self.preset(preset, device_kind))
+
+
+@cache
+def _discover(packages: tuple[str, ...]) -> dict[str, Workload]:
+    found: dict[str, Workload] = {}
+    for package_name in packages:
+        package = importlib.import_module(package_name)
+        for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+            if info.ispkg:
+                workload = importlib.import_module(f"{package_name}.{info.name}.spec").WORKLOAD
+                found[workload.name] = workload
+    return found
+
+
+def workloads() -> dict[str, Workload]:
+    """Every workload by name: those of the ``workloads`` package and of the packages in ``$EFFICIENCY_LAB_WORKLOADS``."""
+    extra = tuple(name for name in os.environ.get(PLUGIN_VARIABLE, "").split(os.pathsep) if name)
+    return _discover(("workloads", *extra))
+
+
+def workload(name: str) -> Workload:
+    """One workload by name. Raises ParameterError listing the names there are."""
+    found = workloads()
+    if name not in found:
+        raise ParameterError("workload", name, "one of " + ", ".join(found), "is unknown")
+    return found[name]

@@ -1,0 +1,1 @@
+"""Experiments of the lab, one package each (see the README, "Adding a workload")."""
