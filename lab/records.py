@@ -7,9 +7,13 @@ All values are SI (seconds, joules, bytes); formatting happens in ``lab.ui`` and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from lab.parameters import Plan
+    from lab.workload import Workload
 
 Protocol = Literal["published", "sound"]
 Role = Literal["technique", "baseline"]
@@ -162,3 +166,22 @@ class Chart:
     takeaway: str = ""
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run as readers see it, wherever it comes from: the store (``store.view(run_id)``) or a recorded folder
+    (``export.load_recorded(folder)``).
+
+    ``workload`` is the declaration itself, not its name. ``manifest`` is what ``lab.environment.manifest`` wrote (plain JSON values).
+    ``records`` are in the order of their ``seq``. ``status`` is the store's word for how the run stands or ended, ``reason`` says why
+    it ended so ("" for a finished run).
+    """
+
+    run_id: str
+    workload: Workload
+    plan: Plan
+    manifest: Mapping[str, Any]
+    records: Sequence[StoredRecord]
+    status: str
+    reason: str = ""
