@@ -48,6 +48,8 @@ class Record:
 
     A missing ``value`` is None with its ``reason``. Records of one mirrored observation share ``repeat`` (0, 1, …), so that ratios
     pair them. ``dimensions`` holds the workload's declared dimensions. The worker adds run, workload and the cell's parameters.
+    ``whole_run`` marks a record that belongs to no cell of the sweep (a fixed published protocol, a count): the worker stores it
+    with cell −1, and its swept parameters are left empty.
     """
 
     protocol: Protocol
@@ -63,11 +65,15 @@ class Record:
     seed: int | None = None
     reason: str = ""
     dimensions: Mapping[str, Scalar] = field(default_factory=dict)
+    whole_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A record as the store returns it: with its place in the run's event log and the cell of the sweep it belongs to."""
+    """A record as the store returns it: with its place in the run's event log and the cell of the sweep it belongs to.
+
+    ``cell`` is −1 for a record of the run as a whole (``record.whole_run``).
+    """
 
     seq: int
     cell: int
