@@ -1,0 +1,87 @@
+"""The demo experiment; see :mod:`tests.demo_workloads.demo.spec` for what it is told."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+from lab.parameters import ParameterError
+from lab.records import Phase, Progress, Record
+from lab.workload import Context
+from tests.demo_workloads.demo.spec import Parameters
+
+
+FILE_SIZE_LIMIT_BYTES = 20_000  # some 30 records
+
+
+class OutOfMemoryError(RuntimeError):
+    """Stands in for torch.OutOfMemoryError, which the worker knows by its name."""
+
+
+def run(params: Parameters, context: Context) -> Iterator[Phase | Progress | Record]:
+    if params.slow_start:
+        yield Phase("import", budgeted=False)
+        time.sleep(2.0)
+    if params.ending == "fill_disk":  # a real limit: the kernel refuses to let any file of this process grow beyond it
+        resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE_LIMIT_BYTES, FILE_SIZE_LIMIT_BYTES))
+    yield Phase("measure", f"n = {params.n}")
+    for repeat in range(params.repeats):
+        if params.chatter:
+            print(f'{{"seq": 0, "kind": "chatter {repeat}"}}', flush=True)  # looks like an event on purpose
+            os.write(2, b"a C library warns\n")
+        base_s = 1e-3 * (1 + (params.seed + repeat) % 7 / 100)
+        for arm, role, value in (("new", "technique", base_s), ("old", "baseline", 2 * base_s)):
+            yield Record(
+                protocol="sound",
+                arm=arm,
+                role=role,
+                implementation="eager",
+                device=context.device,
+                dtype="float64",
+                metric="latency_s",
+                value=value,
+                unit="s",
+                repeat=repeat,
+                seed=params.seed,
+                dimensions={"step": repeat},
+            )
+        yield Progress((repeat + 1) / params.repeats, f"observation {repeat + 1} of {params.repeats}")
+        time.sleep(params.interval_s)
+    _end(params.ending)
+
+
+def _end(ending: str) -> None:
+    match ending:
+        case "hang":
+            _hang()
+        case "hang_ignoring_sigterm":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            _hang()
+        case "hang_with_child":
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+            print(f"child {child.pid}", flush=True)
+            _hang()
+        case "crash":
+            os._exit(7)
+        case "kill_itself":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "leave_silently":
+            os._exit(0)
+        case "memory_error":
+            raise MemoryError
+        case "cuda_out_of_memory":
+            raise OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        case "invalid_value":
+            raise ParameterError("n", 3, "an even number")
+        case "error":
+            raise RuntimeError("first line of the error\nsecond line")
+
+
+def _hang() -> None:
+    while True:
+        time.sleep(60)
