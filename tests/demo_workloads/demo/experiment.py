@@ -15,7 +15,6 @@ from lab.records import Phase, Progress, Record
 from lab.workload import Context
 from tests.demo_workloads.demo.spec import Parameters
 
-
 FILE_SIZE_LIMIT_BYTES = 20_000  # some 30 records
 
 
