@@ -1,0 +1,312 @@
+"""The figures of the activation experiment, as data, from a summary. Light: the web server imports this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lab.records import Chart, Estimate, Series, StoredRecord
+from workloads.activations.costs import bytes_per_element
+from workloads.activations.findings import LABELS
+from workloads.activations.functions import FUNCTIONS
+from workloads.activations.parameters import COPY, GELUS
+
+CURVE_X = np.linspace(-4.0, 4.0, 161)
+TIMERS = {"latency_s": "Time per call, as a user feels it", "device_time_s": "Time per call on the device (graph replay)"}
+
+
+def charts(estimates: Sequence[Estimate], records: Sequence[StoredRecord]) -> list[Chart]:
+    """All figures that the summary has numbers for; the two of the functions themselves need no measurement."""
+    found: list[Chart | None] = [_ratios(estimates), _published_apart(estimates), _throughput(estimates)]
+    found += [_time(estimates, metric) for metric in TIMERS]
+    found += [_counts_against_time(estimates), _peak_memory(estimates), _curves("value"), _curves("derivative"), _suppression()]
+    return [chart for chart in found if chart is not None]
+
+
+def _kind(e: Estimate) -> str:
+    return "baseline" if e.arm in GELUS else "limit" if e.arm == COPY else "technique"
+
+
+def _label(e: Estimate) -> str:
+    return LABELS[COPY] if e.arm == COPY else f"{LABELS[e.arm]}, {LABELS[e.implementation]}"
+
+
+def _cells(estimates: Sequence[Estimate], statistic: str, metric: str) -> list[Estimate]:
+    return [e for e in estimates if (e.protocol, e.statistic, e.metric) == ("sound", statistic, metric) and e.mean is not None]
+
+
+def _largest(estimates: list[Estimate]) -> list[Estimate]:
+    """The estimates of one cell: the largest N, the first data type, the first pass."""
+    if not estimates:
+        return []
+    n = max(int(e.dimensions["elements"]) for e in estimates)
+    at_n = [e for e in estimates if e.dimensions["elements"] == n]
+    return [e for e in at_n if (e.dtype, e.dimensions["pass"]) == (at_n[0].dtype, at_n[0].dimensions["pass"])]
+
+
+def _bars(groups: dict[str, list[Estimate]], category: Callable[[Estimate], str], kind: str = "technique") -> tuple[Series, ...]:
+    return tuple(
+        Series(
+            name,
+            tuple(category(e) for e in rows),
+            tuple(e.mean for e in rows),
+            tuple(e.ci_low for e in rows),
+            tuple(e.ci_high for e in rows),
+            emphasis=kind,  # type: ignore[arg-type]
+        )
+        for name, rows in groups.items()
+        if rows
+    )
+
+
+def _by_implementation(estimates: Sequence[Estimate]) -> dict[str, list[Estimate]]:
+    groups: dict[str, list[Estimate]] = {}
+    for e in estimates:
+        groups.setdefault(LABELS[e.implementation], []).append(e)
+    return groups
+
+
+def _cell_text(e: Estimate) -> str:
+    passes = {"forward": "forward", "forward_backward": "forward + backward", "derivative": "derivative"}[str(e.dimensions["pass"])]
+    return f"{int(e.dimensions['elements']):,} elements, {e.dtype}, {passes}, {e.device}"
+
+
+def _ratios(estimates: Sequence[Estimate]) -> Chart | None:
+    ratios = _largest([e for e in _cells(estimates, "ratio", "latency_s") if e.baseline_arm in GELUS])
+    ratios = [e for e in ratios if e.implementation == e.baseline_implementation]
+    if not ratios:
+        return None
+    gelu = "gelu_tanh" if any(e.baseline_arm == "gelu_tanh" for e in ratios) else "gelu_erf"
+    ratios = [e for e in ratios if e.baseline_arm == gelu]
+    best = max(ratios, key=lambda e: e.mean or 0.0)
+    return Chart(
+        key="speed_ratio",
+        title=f"Speed against {LABELS[gelu]}, each implementation against its own",
+        kind="bar",
+        x_title="Function",
+        y_title="Times as fast as GELU",
+        y_unit="×",
+        series=_bars(_by_implementation(ratios), lambda e: LABELS[e.arm]),
+        limits={"GELU": 1.0, "claimed for Phi6Simple": 8.1},
+        y_range=(0.0, max(9.0, 1.1 * (best.mean or 0.0))),
+        alt=f"Speed ratio to {LABELS[gelu]} with 95 % intervals at {_cell_text(best)}; the claim of 8.1 is drawn as a line.",
+        takeaway=f"At {_cell_text(best)}. Above 1 is faster than GELU in the same implementation.",
+    )
+
+
+def _published_apart(estimates: Sequence[Estimate]) -> Chart | None:
+    times = [
+        e
+        for e in estimates
+        if (e.protocol, e.statistic, e.metric) == ("published", "mean", "latency_s")
+        and e.mean is not None
+        and e.dimensions["pass"] == "forward"
+    ]
+    if not times:
+        return None
+    return Chart(
+        key="published_apart",
+        title="The published benchmark taken apart",
+        kind="bar",
+        x_title="Function",
+        y_title="Time per call",
+        y_unit="s",
+        y_log=True,
+        series=_bars(_by_implementation(times), lambda e: LABELS[e.arm]),
+        alt="Time per call of the published NumPy benchmark by function, as published, with powers written as products, and with PyTorch.",
+        takeaway="One million fp32 numbers on the CPU. NumPy evaluates the cube x**3 with a general power function; "
+        "written x·x·x the same GELU costs a fraction.",
+    )
+
+
+def _throughput(estimates: Sequence[Estimate]) -> Chart | None:
+    times = _largest(_cells(estimates, "mean", "latency_s"))
+    if not times:
+        return None
+
+    def rate(e: Estimate, seconds: float | None) -> float | None:
+        moved = bytes_per_element("forward" if e.arm == COPY else str(e.dimensions["pass"]), e.dtype) * int(e.dimensions["elements"])
+        return moved / seconds if seconds else None
+
+    groups = _by_implementation([e for e in times if e.arm != COPY])
+    copy = next((e for e in times if e.arm == COPY), None)
+    series = tuple(
+        Series(
+            name,
+            tuple(LABELS[e.arm] for e in rows),
+            tuple(rate(e, e.mean) for e in rows),
+            tuple(rate(e, e.ci_high) for e in rows),
+            tuple(rate(e, e.ci_low) for e in rows),
+        )
+        for name, rows in groups.items()
+    )
+    limits = {"copy of the same bytes": rate(copy, copy.mean) or 0.0} if copy else {}
+    return Chart(
+        key="throughput",
+        title="Effective memory throughput",
+        kind="bar",
+        x_title="Function",
+        y_title="Fewest bytes needed / time",
+        y_unit="B/s",
+        series=series,
+        limits=limits,
+        alt=f"Effective throughput at {_cell_text(times[0])}, with the rate of a plain copy as the physical limit.",
+        takeaway="A function that reaches the copy's rate cannot be made faster by needing fewer operations.",
+    )
+
+
+def _time(estimates: Sequence[Estimate], metric: str) -> Chart | None:
+    times = _cells(estimates, "mean", metric)
+    sizes = sorted({int(e.dimensions["elements"]) for e in times})
+    if len(sizes) < 2:
+        times = _largest(times)
+        if not times or metric == "device_time_s":
+            return None
+        return Chart(
+            key=metric,
+            title=TIMERS[metric],
+            kind="bar",
+            x_title="Function",
+            y_title="Time per call",
+            y_unit="s",
+            series=_bars(_by_implementation([e for e in times if e.arm != COPY]), lambda e: LABELS[e.arm]),
+            limits={"copy of the same bytes": e.mean for e in times if e.arm == COPY and e.mean},
+            alt=f"Time per call at {_cell_text(times[0])}.",
+        )
+    dtype = times[0].dtype
+    lines: dict[str, list[Estimate]] = {}
+    for e in times:
+        if e.dtype == dtype:
+            lines.setdefault(_label(e), []).append(e)
+    for rows in lines.values():
+        rows.sort(key=lambda e: int(e.dimensions["elements"]))
+    series = tuple(
+        Series(
+            name,
+            tuple(int(e.dimensions["elements"]) for e in rows),
+            tuple(e.mean for e in rows),
+            tuple(e.ci_low for e in rows),
+            tuple(e.ci_high for e in rows),
+            emphasis=_kind(rows[0]),  # type: ignore[arg-type]
+        )
+        for name, rows in lines.items()
+    )
+    return Chart(
+        key=metric,
+        title=TIMERS[metric] + f", {dtype}",
+        kind="line",
+        x_title="N",
+        x_unit="elements",
+        y_title="Time per call",
+        y_unit="s",
+        x_log=True,
+        y_log=True,
+        x_range=(float(sizes[0]), float(sizes[-1])),
+        series=series,
+        alt=f"Time per call against the number of elements, from {sizes[0]:,} to {sizes[-1]:,}, one line per function and implementation.",
+        takeaway="Flat on the left: the cost of launching a call. Rising on the right: the cost of moving the bytes.",
+    )
+
+
+def _counts_against_time(estimates: Sequence[Estimate]) -> Chart | None:
+    """Operations, bytes and best measured time of each function as a share of GELU's: what '71 % fewer FLOPs' buys."""
+    times = _largest(_cells(estimates, "mean", "latency_s"))
+    best: dict[str, Estimate] = {}
+    for e in times:
+        if e.arm not in best or (e.mean or 0.0) < (best[e.arm].mean or 0.0):
+            best[e.arm] = e
+    gelu = "gelu_tanh" if "gelu_tanh" in best else "gelu_erf"
+    arms = [arm for arm in best if arm not in (*GELUS, COPY)]
+    if gelu not in best or not arms:
+        return None
+    names = tuple(LABELS[arm] for arm in arms)
+
+    def share(protocol: str) -> tuple[float | None, ...]:
+        counts = {e.arm: e.mean for e in estimates if (e.protocol, e.metric) == (protocol, "operations_per_element")}
+        base = counts.get(gelu) or counts.get("gelu_tanh")
+        return tuple(100 * count / base if base and (count := counts.get(arm)) is not None else None for arm in arms)
+
+    return Chart(
+        key="counts_against_time",
+        title="Operations, bytes and time, as a share of GELU's",
+        kind="bar",
+        x_title="Function",
+        y_title="Share of GELU",
+        y_unit="%",
+        series=(
+            Series("operations, as the source states", names, share("published")),
+            Series("operations, counted", names, share("sound")),
+            Series("bytes moved", names, tuple(100.0 for _ in arms), emphasis="limit"),
+            Series("time, best against best", names, tuple(100 * (best[arm].mean or 0.0) / (best[gelu].mean or 1.0) for arm in arms)),
+        ),
+        limits={"GELU": 100.0},
+        alt=f"For each function its operations, bytes and measured time relative to GELU at {_cell_text(times[0])}.",
+        takeaway="Every elementwise function reads and writes the same bytes; where memory is the limit, fewer operations save no time.",
+    )
+
+
+def _peak_memory(estimates: Sequence[Estimate]) -> Chart | None:
+    peaks = [
+        e for e in estimates if (e.protocol, e.statistic, e.metric) == ("sound", "exact", "peak_memory_bytes") and e.mean is not None
+    ]
+    peaks = _largest(peaks)
+    if not peaks:
+        return None
+    return Chart(
+        key="peak_memory",
+        title="Peak memory of one call, above its inputs",
+        kind="bar",
+        x_title="Function",
+        y_title="Peak allocated",
+        y_unit="B",
+        series=_bars(_by_implementation(peaks), lambda e: LABELS[e.arm]),
+        alt=f"Peak allocated bytes of one call at {_cell_text(peaks[0])}.",
+        takeaway="An expression written as several tensor operations holds its intermediate results; one kernel does not.",
+    )
+
+
+def _curves(what: str) -> Chart:
+    shown = [f for name, f in FUNCTIONS.items() if name in ("gelu_erf", "relu", "phi6", "zeta_ln2")]
+    x = tuple(float(v) for v in CURVE_X)
+    series = tuple(
+        Series(
+            f.title,
+            x,
+            tuple(float(v) for v in (f.value if what == "value" else f.derivative)(CURVE_X)),
+            emphasis="baseline" if f.name in ("gelu_erf", "relu") else "technique",
+        )
+        for f in shown
+    )
+    return Chart(
+        key=f"curve_{what}",
+        title="The functions" if what == "value" else "Their derivatives",
+        kind="line",
+        x_title="x",
+        y_title="f(x)" if what == "value" else "f′(x)",
+        y_unit="",
+        series=series,
+        x_range=(-4.0, 4.0),
+        y_range=(-1.0, 5.0) if what == "value" else (-6.0, 6.0),
+        alt="GELU and ReLU go to zero for negative inputs; Phi6Simple never falls below 0.75 and ZetaLn2 rises again left of its zero."
+        if what == "value"
+        else "The derivatives of GELU and ReLU vanish for negative inputs; those of Phi6Simple and ZetaLn2 are negative there.",
+        takeaway="A gate stays near zero over negative inputs; touching zero at one point is not enough." if what == "value" else "",
+    )
+
+
+def _suppression() -> Chart:
+    names = [name for name in FUNCTIONS if name != COPY]
+    return Chart(
+        key="suppression",
+        title="How far each function closes for negative inputs",
+        kind="bar",
+        x_title="Function",
+        y_title="Suppression of negative inputs",
+        y_unit="",
+        series=(Series("suppression", tuple(LABELS[n] for n in names), tuple(FUNCTIONS[n].suppression for n in names)),),
+        limits={"perfect gate": 1.0, "no gate": 0.0},
+        alt="Suppression of negative inputs: near 1 for ReLU, GELU and SiLU, below 0 for the quadratic functions.",
+        takeaway="1 − mean |f(x)| over negative inputs / over positive ones, inputs standard normal: 1 closes, 0 passes both signs alike, "
+        "below 0 passes negative inputs more.",
+    )

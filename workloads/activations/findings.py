@@ -1,0 +1,162 @@
+"""What the activation experiment compares, and what a summary says of each claim. Light: the web server imports this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lab.claims import Claim
+from lab.records import Estimate, Measured
+from workloads.activations.costs import ITEM_BYTES
+from workloads.activations.functions import FUNCTIONS
+from workloads.activations.parameters import COPY, GELUS
+
+LABELS = {
+    **{name: function.title for name, function in FUNCTIONS.items()},
+    "numpy": "NumPy, as published",
+    "numpy_product": "NumPy, powers written as products",
+    "framework": "PyTorch on the CPU",
+    "eager": "PyTorch eager",
+    "compiled": "torch.compile",
+    "fused": "one own kernel",
+    "literal": "expression as printed",
+    "stated": "as the source states",
+}
+
+
+def pairs(means: Sequence[Estimate]) -> list[tuple[Estimate, Estimate]]:
+    """Which means of one cell are compared.
+
+    Each function against each GELU of the same implementation and against the fastest GELU; everything against the copy (its share of
+    the physical limit); and, in the published benchmark, each way of writing GELU against the published one, which takes the
+    claimed ratio apart.
+    """
+    timed = [mean for mean in means if mean.mean is not None]
+    gelus = [mean for mean in timed if mean.arm in GELUS]
+    copies = [mean for mean in timed if mean.arm == COPY]
+    fastest = min(gelus, key=lambda mean: mean.mean or 0.0, default=None)
+    chosen = []
+    for mean in timed:
+        if mean.arm in GELUS:
+            chosen += [(mean, other) for other in gelus if other.implementation == "numpy" and mean.arm == other.arm and mean is not other]
+        elif mean.arm != COPY:
+            chosen += [(mean, gelu) for gelu in gelus if gelu.implementation == mean.implementation or gelu is fastest]
+        if mean.arm != COPY:
+            chosen += [(mean, copy) for copy in copies]
+    return chosen
+
+
+def _ratios(claim_arm: str, estimates: Sequence[Estimate], protocol: str) -> list[Estimate]:
+    """Forward latency ratios of ``claim_arm`` against a GELU under ``protocol``, at the largest N (fp32 before narrower types)."""
+    found = [
+        e
+        for e in estimates
+        if (e.statistic, e.metric, e.protocol, e.arm) == ("ratio", "latency_s", protocol, claim_arm)
+        and e.baseline_arm in GELUS
+        and e.dimensions["pass"] == "forward"
+        and e.mean is not None
+    ]
+    if not found:
+        return []
+    largest = max(int(e.dimensions["elements"]) for e in found)
+    dtype = min((e.dtype for e in found), key=list(ITEM_BYTES).index)
+    return [e for e in found if e.dimensions["elements"] == largest and e.dtype == dtype]
+
+
+def _fastest(arms: tuple[str, ...], like: Estimate, estimates: Sequence[Estimate]) -> tuple[str, str]:
+    """(arm, implementation) of the lowest mean forward latency among ``arms`` in the cell of ``like``."""
+    means = [
+        e
+        for e in estimates
+        if e.statistic == "mean" and e.metric == "latency_s" and e.arm in arms and e.mean is not None
+        and (e.protocol, e.device, e.dtype, e.dimensions) == (like.protocol, like.device, like.dtype, like.dimensions)
+    ]
+    best = min(means, key=lambda e: e.mean or 0.0)
+    return best.arm, best.implementation
+
+
+def _speed(claim: Claim, arm: str, estimates: Sequence[Estimate]) -> list[Measured]:
+    measured = []
+    for protocol in ("published", "sound"):
+        ratios = _ratios(arm, estimates, protocol)
+        if not ratios:
+            continue
+        as_published = "numpy" if protocol == "published" else "eager"
+        wanted = {"published": [e for e in ratios if (e.implementation, e.baseline_implementation) == (as_published, as_published)]}
+        _, technique = _fastest((arm,), ratios[0], estimates)
+        baseline = _fastest(GELUS, ratios[0], estimates)
+        wanted["best"] = [e for e in ratios if e.implementation == technique and (e.baseline_arm, e.baseline_implementation) == baseline]
+        for comparison, rows in wanted.items():
+            # Of two GELU forms the faster one is the baseline: the smallest ratio.
+            for e in sorted(rows, key=lambda e: e.mean or 0.0)[:1]:
+                measured.append(
+                    Measured(
+                        claim_id=claim.id,
+                        protocol=e.protocol,
+                        comparison=comparison,  # type: ignore[arg-type]
+                        metric=e.metric,
+                        value=e.mean,
+                        ci_low=e.ci_low,
+                        ci_high=e.ci_high,
+                        n=e.n,
+                        pair=f"{LABELS[e.arm]} ({LABELS[e.implementation]}) against {LABELS[e.baseline_arm]} "
+                        f"({LABELS[e.baseline_implementation]}), N = {e.dimensions['elements']:,}, {e.dtype}, {e.device}",
+                        hardware_class="gpu" if e.device.startswith("cuda") else "cpu",
+                        flaws=(e.reason,) if e.reason else (),
+                    )
+                )
+    return measured
+
+
+def _exact(estimates: Sequence[Estimate], metric: str, arm: str, protocol: str) -> float | None:
+    return next(
+        (e.mean for e in estimates if (e.statistic, e.metric, e.arm, e.protocol) == ("exact", metric, arm, protocol)),
+        None,
+    )
+
+
+def _operations(claim: Claim, arm: str, estimates: Sequence[Estimate]) -> list[Measured]:
+    measured = []
+    for protocol, how in (("published", "operations as the source states them"), ("sound", "operations counted in the printed expressions")):
+        technique = _exact(estimates, "operations_per_element", arm, protocol)
+        gelu = _exact(estimates, "operations_per_element", "gelu_tanh", protocol)
+        if technique is None or gelu is None:
+            continue
+        pair = f"{LABELS[arm]} {technique:g} against {LABELS['gelu_tanh']} {gelu:g} per element ({how})"
+        value = 100 * (1 - technique / gelu)
+        measured.append(
+            Measured(claim.id, protocol, "published", "operations_per_element", value, n=1, exact=True, pair=pair)  # type: ignore[arg-type]
+        )
+    return measured
+
+
+def _gating(claim: Claim, arm: str, estimates: Sequence[Estimate]) -> list[Measured]:
+    metric = "minimum" if arm == "phi6" else "suppression"
+    value = _exact(estimates, metric, arm, "sound")
+    if value is None:
+        return []
+    pair = {
+        "minimum": f"{LABELS[arm]}: smallest output over −6 ≤ x ≤ 6",
+        "suppression": f"{LABELS[arm]}: 1 − (mean |output| over negative inputs / over positive ones), inputs standard normal",
+    }[metric]
+    return [Measured(claim.id, "sound", "published", metric, value, n=1, exact=True, pair=pair)]
+
+
+def measure(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
+    """What the summary of one run says of ``claim`` (nothing for claims of the training issue)."""
+    match claim.id:
+        case "act-speed-phi6":
+            return _speed(claim, "phi6", estimates)
+        case "act-speed-zeta":
+            return _speed(claim, "zeta_ln2", estimates)
+        case "act-flops-phi6":
+            return _operations(claim, "phi6", estimates)
+        case "act-flops-zeta":
+            return _operations(claim, "zeta_ln2", estimates)
+        case "act-gating-gelu":
+            return _gating(claim, "gelu_erf", estimates)
+        case "act-gating-zeta":
+            return _gating(claim, "zeta_ln2", estimates)
+        case "act-gating-phi6":
+            return _gating(claim, "phi6", estimates)
+        case _:
+            return []

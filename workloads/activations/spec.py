@@ -1,0 +1,68 @@
+"""What the activation experiment declares to the lab. Imported by the web server, so nothing here imports torch."""
+
+from __future__ import annotations
+
+from lab.workload import Metric, Workload
+from workloads.activations.charts import charts
+from workloads.activations.costs import duration_s, memory
+from workloads.activations.findings import LABELS, measure, pairs
+from workloads.activations.parameters import ActivationParameters, preset
+
+METHOD = """
+**What one observation is.** A mirrored pass over all arms (A B C C B A), each segment many back-to-back calls; the log of the ratio
+is taken within the pass, so that a slow drift of the machine cancels. Intervals are 95 % t intervals of the log ratio, widened for the
+three looks at 10, 20 and 40 observations and for autocorrelation.
+
+**Time per call** is what a user feels: calls launched one after the other, the device synchronised at both ends. **Time on the
+device** is a replay of a CUDA graph of at least 50 launches, without launch overhead; a CPU has no such timer.
+
+**Inputs** are standard normal, in rotating buffers of at least four times the cache, so that every call reads memory.
+The **copy** moves the same bytes and computes nothing: no elementwise function can beat it.
+
+**As published**: NumPy on one million fp32 numbers, the expressions as printed, GELU with its cube written `x**3`; beside it the same
+with powers written as products, and PyTorch's CPU kernels. **Best against best**: the fastest implementation of each side that was
+measured on this machine.
+
+**Operations** are counted by running the printed expression on numbers that count; a transcendental function counts as one operation.
+**Suppression** is 1 − E|f(x)| over negative inputs / E|f(x)| over positive ones for standard normal inputs.
+"""
+
+WORKLOAD = Workload(
+    name="activations",
+    title="Activation speed",
+    question="“Phi6Simple: drop-in GELU replacement, 8× faster, 71 % fewer FLOPs.”",
+    source="AI Energy Efficiency: 10 Mathematical Techniques (TECS-L, 2026)",
+    parameters=ActivationParameters,
+    preset=preset,
+    dimensions=("elements", "pass", "cache"),
+    metrics={
+        "latency_s": Metric("Time per call", "s"),
+        "device_time_s": Metric("Time on the device", "s"),
+        "peak_memory_bytes": Metric("Peak memory", "B", compare="none"),
+        "peak_reserved_bytes": Metric("Peak reserved memory", "B", compare="none"),
+        "operations_per_element": Metric("Operations per element", "1", compare="none"),
+        "transcendentals_per_element": Metric("Transcendental functions per element", "1", compare="none"),
+        "bytes_per_element": Metric("Bytes per element", "B", compare="none"),
+        "suppression": Metric("Suppression of negative inputs", "1", "higher", compare="none"),
+        "minimum": Metric("Smallest output", "1", "neither", compare="none"),
+    },
+    entry_point="workloads.activations.experiment:run",
+    claims=("act-speed-phi6", "act-speed-zeta", "act-flops-phi6", "act-flops-zeta", "act-gating", "act-loss-phi6", "act-loss-zeta", "act-dropin"),
+    duration_s=duration_s,
+    memory=memory,
+    memory_parameter="n",
+    measure=measure,
+    charts=charts,
+    pairs=pairs,
+    notice=(
+        "The published 8× compares NumPy expressions. Most of it is the cost of `x**3`: NumPy computes that cube with a general power "
+        "function, and writing x·x·x makes the same GELU many times faster.",
+        "On a large tensor every activation waits for memory. One fused kernel of any of them runs at the speed of a copy, so counting "
+        "operations says nothing about time.",
+        "Written as separate tensor operations, as published, Phi6Simple moves several times the bytes of a fused GELU and is slower.",
+        "ZetaLn2 touches zero at one point and grows again to the left: it passes negative inputs more strongly than positive ones.",
+    ),
+    method=METHOD,
+    deadline_s=3600.0,
+    labels=LABELS,
+)
