@@ -1,0 +1,230 @@
+"""Draws :class:`lab.records.Chart`: a Plotly figure in the lab's style, and the same numbers as a table.
+
+Colours come from Okabe and Ito's palette, three of them darkened so that every colour keeps at least 3:1 contrast on the light and on
+the dark background (``.streamlit/config.toml``): one figure serves both themes. Series differ in marker and dash as well as in
+colour. Text and grid lines are left to the theme.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from lab import formatting
+from lab.records import Chart, Scalar, Series
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#C46A9E", "#B57B00", "#2A8FCC", "#8C6BB1")
+NEUTRAL = "#7B7F8A"  # limits and reference lines
+MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "cross", "star")
+PATTERNS = {"technique": "", "baseline": "/", "limit": "."}
+DASHES = {"technique": "solid", "baseline": "dash", "limit": "dot"}
+HEIGHT = 400  # pixels of the plot with its axes; fixed, so that nothing below moves while a run is live
+LEGEND_ROW = 22
+LEGEND_ROWS = 5  # a longer legend scrolls
+CONFIG = {"displaylogo": False, "modeBarButtons": [["toImage", "resetScale2d"]], "scrollZoom": False}
+MAX_MARKED_POINTS = 40  # a denser series is a curve: markers on every point would hide its shape
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one series name is drawn, the same in every chart of a page."""
+
+    colour: str
+    marker: str
+
+
+def styles(names: Iterable[str], known: Mapping[str, Style] | None = None) -> dict[str, Style]:
+    """A style for each name: ``known`` ones keep theirs, others get the next. 7 colours × 8 markers: 56 pairs before one returns."""
+    found = dict(known or {})
+    for name in names:
+        if name not in found:
+            place = len(found)
+            found[name] = Style(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)])
+    return found
+
+
+def figure(chart: Chart, known: Mapping[str, Style] | None = None) -> go.Figure:
+    """The figure of ``chart``, drawn with the ``known`` styles (series without one get the next free style).
+
+    On a linear y axis values are divided by one SI prefix, named in the axis title; on a logarithmic one each tick carries its
+    own prefix. A missing value leaves a gap. Hover texts give value and interval in words.
+    """
+    drawn = styles((series.name for series in chart.series), known)
+    factor, unit = _y_scale(chart)
+    result = go.Figure()
+    for series in chart.series:
+        result.add_trace(_trace(chart, series, drawn[series.name], factor))
+    for name, value in chart.limits.items():
+        result.add_trace(_limit(chart, name, value, factor))
+    entries = len(result.data)
+    result.update_layout(
+        height=HEIGHT + LEGEND_ROW * min(math.ceil(entries / 3), LEGEND_ROWS),
+        margin={"l": 8, "r": 8, "t": 12, "b": 8},
+        barmode="group",
+        showlegend=entries > 1,
+        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0, "xanchor": "left", "maxheight": LEGEND_ROW * LEGEND_ROWS},
+        hovermode="closest",
+        hoverlabel={"align": "left"},
+        dragmode=False,  # on a phone a drag scrolls the page
+    )
+    result.update_xaxes(title={"text": _with_unit(chart.x_title, chart.x_unit)}, automargin=True, **_x_axis(chart))
+    result.update_yaxes(title={"text": _with_unit(chart.y_title, unit)}, automargin=True, **_y_axis(chart, factor))
+    return result
+
+
+def table(chart: Chart) -> pd.DataFrame:
+    """The numbers of ``chart`` as text: one row per point with its value and its 95 % interval, then one per limit."""
+    unit = chart.y_unit
+    x_title = _with_unit(chart.x_title, chart.x_unit)
+    rows = []
+    for series in chart.series:
+        for place, (x, y) in enumerate(zip(series.x, series.y, strict=True)):
+            low, high = _bounds(series, place)
+            rows.append((_x_text(x), series.name, formatting.quantity(y, unit), formatting.interval(low, high, unit) or "–"))
+    rows += [("any", name, formatting.quantity(value, unit), "–") for name, value in chart.limits.items()]
+    return pd.DataFrame(rows, columns=[x_title, "Series", chart.y_title, "95 % interval"])
+
+
+def _trace(chart: Chart, series: Series, style: Style, factor: float) -> go.Scatter | go.Bar:
+    points = [place for place, y in enumerate(series.y) if y is not None]
+    shown = [None if y is None else y / factor for y in series.y]
+    hover = [_hover(chart, series, place) for place in range(len(series.y))]
+    colour = NEUTRAL if series.emphasis == "limit" else style.colour
+    bars = None
+    if points and all(_bounds(series, place) != (None, None) for place in points):
+        bounds = [_bounds(series, place) for place in range(len(series.y))]
+        bars = {
+            "type": "data",
+            "symmetric": False,
+            "array": [0 if y is None or high is None else (high - y) / factor for y, (_, high) in zip(series.y, bounds, strict=True)],
+            "arrayminus": [0 if y is None or low is None else (y - low) / factor for y, (low, _) in zip(series.y, bounds, strict=True)],
+            "thickness": 1.5,
+            "width": 4,
+        }
+    common = {"x": _x_values(chart, series.x), "y": shown, "name": series.name, "hovertext": hover, "hoverinfo": "text", "error_y": bars}
+    if chart.kind == "bar":
+        pattern = {"shape": PATTERNS[series.emphasis], "fgopacity": 0.6}
+        return go.Bar(**common, marker={"color": colour, "pattern": pattern, "line": {"color": colour, "width": 1}})
+    dense = len(points) > MAX_MARKED_POINTS
+    return go.Scatter(
+        **common,
+        mode="lines" if dense or series.emphasis == "limit" else "lines+markers",
+        line={"color": colour, "dash": DASHES[series.emphasis], "width": 2.5 if series.emphasis == "technique" else 2},
+        marker={"color": colour, "symbol": style.marker, "size": 8},
+        connectgaps=False,
+    )
+
+
+def _limit(chart: Chart, name: str, value: float, factor: float) -> go.Scatter:
+    """A physical limit as a labelled dotted line across all of the chart's x values."""
+    xs = [x for series in chart.series for x in series.x]
+    numeric = [x for x in xs if isinstance(x, int | float)]
+    ends: Sequence[Scalar] = ()
+    if chart.kind == "line" and numeric:
+        ends = (min(numeric), max(numeric))
+    elif xs:
+        ends = (xs[0], xs[-1])
+    text = f"{name}: {formatting.quantity(value, chart.y_unit)}"
+    return go.Scatter(
+        x=_x_values(chart, ends),
+        y=[value / factor] * len(ends),
+        name=text,
+        mode="lines",
+        line={"color": NEUTRAL, "dash": "dot", "width": 2},
+        hovertext=text,
+        hoverinfo="text",
+    )
+
+
+def _x_axis(chart: Chart) -> dict[str, object]:
+    numbers = sorted({float(x) for series in chart.series for x in series.x if isinstance(x, int | float)})
+    if chart.kind == "bar" or not numbers:
+        return {"type": "category"}
+    axis: dict[str, object] = {"type": "log" if chart.x_log else "linear"}
+    if chart.x_log and numbers[0] > 0:
+        ticks = _log_ticks(numbers, chart.x_range)
+        axis |= {"tickvals": ticks, "ticktext": [formatting.tick(value) for value in ticks]}
+        low, high = chart.x_range or (numbers[0], numbers[-1])
+        margin = 0.04 * (math.log10(high / low) or 1)
+        axis["range"] = [math.log10(low) - margin, math.log10(high) + margin]
+    elif chart.x_range is not None:
+        axis["range"] = list(chart.x_range)
+    return axis
+
+
+def _y_axis(chart: Chart, factor: float) -> dict[str, object]:
+    values = [v for v in _y_values(chart) if v > 0]
+    if not chart.y_log or not values:
+        axis: dict[str, object] = {"type": "linear"}
+        if chart.y_range is not None:
+            axis["range"] = [bound / factor for bound in chart.y_range]
+        elif chart.kind == "bar":
+            axis["rangemode"] = "tozero"
+        return axis
+    low, high = chart.y_range or (min(values), max(values))
+    ticks = _decades(low, high)
+    axis = {"type": "log", "tickvals": ticks, "ticktext": [formatting.quantity(value, chart.y_unit) for value in ticks]}
+    # Whole decades when the range is not given: a live value moves the axis only when it leaves its decade.
+    bounds = (math.log10(low), math.log10(high)) if chart.y_range else (math.floor(math.log10(low)), math.ceil(math.log10(high)))
+    axis["range"] = [bounds[0] - 0.05, max(bounds[1], bounds[0] + 1) + 0.05]
+    return axis
+
+
+def _y_scale(chart: Chart) -> tuple[float, str]:
+    """The divisor and the unit of the y axis: one prefix on a linear axis, none on a logarithmic one."""
+    if chart.y_log:
+        return 1.0, ""
+    largest = max((abs(v) for v in (chart.y_range or _y_values(chart))), default=0.0)
+    return formatting.prefix(largest, chart.y_unit)
+
+
+def _y_values(chart: Chart) -> list[float]:
+    drawn = [y for series in chart.series for y in series.y if y is not None]
+    return drawn + list(chart.limits.values())
+
+
+def _log_ticks(numbers: Sequence[float], given: tuple[float, float] | None) -> list[float]:
+    low, high = given or (numbers[0], numbers[-1])
+    if not all(value.is_integer() and int(value) & (int(value) - 1) == 0 for value in numbers):
+        return _decades(low, high)
+    first, last = math.ceil(math.log2(low)), math.floor(math.log2(high))
+    step = max(1, math.ceil((last - first) / 7))  # eight labels fit a phone
+    return [2.0**exponent for exponent in range(first, last + 1, step)]
+
+
+def _decades(low: float, high: float) -> list[float]:
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps = (1, 2, 5) if last - first <= 2 else (1,)
+    return [m * 10.0**e for e in range(first, last + 1) for m in steps if m == 1 or e < last]
+
+
+def _bounds(series: Series, place: int) -> tuple[float | None, float | None]:
+    return (series.low[place] if series.low else None, series.high[place] if series.high else None)
+
+
+def _x_values(chart: Chart, xs: Sequence[Scalar]) -> list[Scalar]:
+    return [_x_text(x) for x in xs] if chart.kind == "bar" else list(xs)
+
+
+def _x_text(x: Scalar) -> str:
+    if isinstance(x, bool) or not isinstance(x, int | float):
+        return str(x)
+    return formatting.count(x) if isinstance(x, int) else formatting.number(x)
+
+
+def _hover(chart: Chart, series: Series, place: int) -> str:
+    low, high = _bounds(series, place)
+    value = formatting.quantity(series.y[place], chart.y_unit)
+    span = formatting.interval(low, high, chart.y_unit)
+    lines = [f"<b>{series.name}</b>", f"{_with_unit(chart.x_title, chart.x_unit)}: {_x_text(series.x[place])}", f"{chart.y_title}: {value}"]
+    if span:
+        lines.append(f"95 % interval: {span}")
+    return "<br>".join(lines)
+
+
+def _with_unit(title: str, unit: str) -> str:
+    return f"{title} ({unit})" if unit else title
