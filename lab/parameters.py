@@ -203,8 +203,11 @@ def validate(model: type[Parameters], values: Mapping[str, Any]) -> Parameters:
         value = values.get(name, info.default)
         if isinstance(value, float) and not math.isfinite(value):
             raise ParameterError(name, value, info.allowed, "is not finite")
-        if info.kind == "choices" and (not value or isinstance(value, str) or len(set(map(str, value))) != len(value)):
-            raise ParameterError(name, value, info.allowed, "is empty or repeats a choice")
+        if info.kind == "choices":
+            if not isinstance(value, list | tuple) or not value:
+                raise ParameterError(name, value, info.allowed, "is not a value it takes")
+            if len(set(map(str, value))) != len(value):
+                raise ParameterError(name, value, info.allowed, "repeats a choice")
     try:
         return model.model_validate_json(json.dumps(dict(values), default=list), strict=True)
     except pydantic.ValidationError as error:
@@ -257,7 +260,9 @@ class Plan:
         count = math.prod(len(several) for several in lists.values())
         if count > MAX_CELLS:
             widest = max(lists, key=lambda name: len(lists[name]))
-            raise ParameterError(widest, f"{len(lists[widest])} values", f"at most {MAX_CELLS} combinations in one run", f"makes {count} combinations")
+            raise ParameterError(
+                widest, f"{len(lists[widest])} values", f"at most {MAX_CELLS} combinations in one run", f"makes {count} combinations"
+            )
         combinations = itertools.product(*lists.values())
         cells = tuple(validate(model, dict(zip(lists, combination, strict=True))) for combination in combinations)
         return cls(model, types.MappingProxyType(lists), cells)
@@ -296,6 +301,8 @@ class Plan:
     @classmethod
     def from_json(cls, model: type[Parameters], data: Mapping[str, Sequence[Any]]) -> Plan:
         """Inverse of :meth:`to_json`, validating everything again (the data may come from another process)."""
-        if not isinstance(data, Mapping) or not all(isinstance(several, Iterable) and not isinstance(several, str) for several in data.values()):
+        if not isinstance(data, Mapping) or not all(
+            isinstance(several, Iterable) and not isinstance(several, str) for several in data.values()
+        ):
             raise ParameterError("parameters", data, "a list of values for each parameter", "cannot be read")
         return cls.of(model, {name: [tuple(v) if isinstance(v, list) else v for v in several] for name, several in data.items()})

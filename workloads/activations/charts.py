@@ -171,7 +171,7 @@ def _time(estimates: Sequence[Estimate], metric: str) -> Chart | None:
             y_title="Time per call",
             y_unit="s",
             series=_bars(_by_implementation([e for e in times if e.arm != COPY]), lambda e: LABELS[e.arm]),
-            limits={"copy of the same bytes": e.mean for e in times if e.arm == COPY and e.mean},
+            limits=dict([("copy of the same bytes", e.mean) for e in times if e.arm == COPY and e.mean]),
             alt=f"Time per call at {_cell_text(times[0])}.",
         )
     dtype = times[0].dtype
@@ -247,9 +247,7 @@ def _counts_against_time(estimates: Sequence[Estimate]) -> Chart | None:
 
 
 def _peak_memory(estimates: Sequence[Estimate]) -> Chart | None:
-    peaks = [
-        e for e in estimates if (e.protocol, e.statistic, e.metric) == ("sound", "exact", "peak_memory_bytes") and e.mean is not None
-    ]
+    peaks = [e for e in estimates if (e.protocol, e.statistic, e.metric) == ("sound", "exact", "peak_memory_bytes") and e.mean is not None]
     peaks = _largest(peaks)
     if not peaks:
         return None

@@ -13,7 +13,9 @@ OBSERVATIONS = (10, 20, 40)  # at each look (lab.statistics.LOOKS), for the time
 
 def arm_count(cell: ActivationParameters, device_kind: DeviceKind) -> int:
     """Arms of one mirrored pass at the cell's own N (copy exists once)."""
-    ways = [way for way in cell.implementations if way in (("eager", "compiled", "fused") if device_kind == "cuda" else ("eager", "compiled"))]
+    ways = [
+        way for way in cell.implementations if way in (("eager", "compiled", "fused") if device_kind == "cuda" else ("eager", "compiled"))
+    ]
     return len(ways) * len(set(cell.functions) - {COPY}) + (COPY in cell.functions)
 
 

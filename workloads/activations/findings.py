@@ -67,7 +67,10 @@ def _fastest(arms: tuple[str, ...], like: Estimate, estimates: Sequence[Estimate
     means = [
         e
         for e in estimates
-        if e.statistic == "mean" and e.metric == "latency_s" and e.arm in arms and e.mean is not None
+        if e.statistic == "mean"
+        and e.metric == "latency_s"
+        and e.arm in arms
+        and e.mean is not None
         and (e.protocol, e.device, e.dtype, e.dimensions) == (like.protocol, like.device, like.dtype, like.dimensions)
     ]
     best = min(means, key=lambda e: e.mean or 0.0)
@@ -116,7 +119,10 @@ def _exact(estimates: Sequence[Estimate], metric: str, arm: str, protocol: str) 
 
 def _operations(claim: Claim, arm: str, estimates: Sequence[Estimate]) -> list[Measured]:
     measured = []
-    for protocol, how in (("published", "operations as the source states them"), ("sound", "operations counted in the printed expressions")):
+    for protocol, how in (
+        ("published", "operations as the source states them"),
+        ("sound", "operations counted in the printed expressions"),
+    ):
         technique = _exact(estimates, "operations_per_element", arm, protocol)
         gelu = _exact(estimates, "operations_per_element", "gelu_tanh", protocol)
         if technique is None or gelu is None:
