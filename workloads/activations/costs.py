@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.parameters import Plan
 from lab.workload import DeviceKind, MemoryNeed
+from workloads.activations.operation_count import tensors_moved
 from workloads.activations.parameters import COPY, ActivationParameters
 
 ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -20,8 +21,9 @@ def arm_count(cell: ActivationParameters, device_kind: DeviceKind) -> int:
 
 
 def bytes_per_element(mode: str, dtype: str) -> int:
-    """Fewest bytes through memory per element: forward reads x and writes y; backward reads x and dy and writes dx."""
-    return ITEM_BYTES[dtype] * (2 if mode == "forward" else 5)
+    """Fewest bytes through memory per element in ``mode`` ("derivative" reads x and writes f′, like a forward pass)."""
+    tensors = tensors_moved("forward") + (tensors_moved("backward") if mode == "forward_backward" else 0)
+    return ITEM_BYTES[dtype] * tensors
 
 
 def duration_s(plan: Plan, device_kind: DeviceKind) -> float:

@@ -1,0 +1,121 @@
+"""What a summary says of each activation claim: the right rows, the faster GELU, the cell that is judged."""
+
+from lab.claims import claims
+from lab.records import Estimate
+from workloads.activations.findings import measure, pairs
+
+
+def estimate(arm, implementation, mean, *, baseline=("", ""), metric="latency_s", statistic="mean", protocol="sound", **changes):
+    values = {
+        "workload": "activations",
+        "protocol": protocol,
+        "arm": arm,
+        "implementation": implementation,
+        "baseline_arm": baseline[0],
+        "baseline_implementation": baseline[1],
+        "metric": metric,
+        "statistic": statistic,
+        "mean": mean,
+        "ci_low": None if statistic == "exact" else mean * 0.99,
+        "ci_high": None if statistic == "exact" else mean * 1.01,
+        "n": 1 if statistic == "exact" else 10,
+        "unit": "",
+        "dimensions": {"elements": 1 << 22, "pass": "forward", "cache": "cold"},
+        "device": "cpu",
+        "dtype": "float32",
+    }
+    return Estimate(**(values | changes))
+
+
+def summary_of(times, protocol="sound", **changes):
+    """Means and every pair's ratio (baseline time / technique time) from {(arm, implementation): seconds}."""
+    means = [estimate(arm, how, seconds, protocol=protocol, **changes) for (arm, how), seconds in times.items()]
+    ratios = [
+        estimate(t.arm, t.implementation, b.mean / t.mean, baseline=(b.arm, b.implementation), statistic="ratio", protocol=protocol, **changes)
+        for t, b in pairs(means)
+    ]
+    return means + ratios
+
+
+SOUND = {
+    ("gelu_erf", "eager"): 3.0,
+    ("gelu_tanh", "eager"): 2.0,
+    ("gelu_tanh", "compiled"): 1.5,
+    ("phi6", "eager"): 8.0,
+    ("phi6", "compiled"): 1.0,
+    ("copy", "eager"): 0.9,
+}
+
+
+def test_as_published_compares_eager_with_the_faster_eager_gelu():
+    (published,) = [m for m in measure(claims()["act-speed-phi6"], summary_of(SOUND)) if m.comparison == "published"]
+    assert published.value == 2.0 / 8.0  # the tanh form is the faster eager GELU
+    assert "GELU" in published.pair
+    assert "4,194,304" in published.pair
+
+
+def test_best_compares_the_fastest_of_each_side_across_implementations():
+    (best,) = [m for m in measure(claims()["act-speed-phi6"], summary_of(SOUND)) if m.comparison == "best"]
+    assert best.value == 1.5 / 1.0
+    assert best.hardware_class == "cpu"
+
+
+def test_the_published_benchmark_is_judged_apart_and_its_best_undoes_the_cube():
+    times = {("gelu_tanh", "numpy"): 60.0, ("gelu_tanh", "numpy_product"): 1.2, ("phi6", "numpy"): 0.5, ("gelu_tanh", "framework"): 1.0}
+    elements = {"elements": 1_000_000, "pass": "forward", "cache": "warm"}
+    found = measure(claims()["act-speed-phi6"], summary_of(times, "published", dimensions=elements) + summary_of(SOUND))
+    by_kind = {(m.protocol, m.comparison): m.value for m in found}
+    assert by_kind == {
+        ("published", "published"): 120.0,
+        ("published", "best"): 2.0,
+        ("sound", "published"): 0.25,
+        ("sound", "best"): 1.5,
+    }
+
+
+def test_the_largest_n_is_judged_and_fp32_before_narrower_types():
+    small = summary_of({("gelu_tanh", "eager"): 1.0, ("phi6", "eager"): 1.0}, dimensions={"elements": 1024, "pass": "forward", "cache": "cold"})
+    half = summary_of({("gelu_tanh", "eager"): 1.0, ("phi6", "eager"): 5.0}, dtype="bfloat16")
+    large = summary_of({("gelu_tanh", "eager"): 1.0, ("phi6", "eager"): 4.0})
+    values = {m.value for m in measure(claims()["act-speed-phi6"], small + half + large)}
+    assert values == {0.25}
+
+
+def test_forward_and_backward_says_nothing_of_a_forward_claim():
+    both = summary_of(SOUND, dimensions={"elements": 1 << 22, "pass": "forward_backward", "cache": "cold"})
+    assert measure(claims()["act-speed-phi6"], both) == []
+
+
+def test_a_drifting_ratio_carries_its_flaw():
+    drifting = [e if e.statistic == "mean" else estimate_with_reason(e) for e in summary_of(SOUND)]
+    assert all(m.flaws == ("drift: 7 % over the run",) for m in measure(claims()["act-speed-phi6"], drifting))
+
+
+def estimate_with_reason(e):
+    return estimate(
+        e.arm, e.implementation, e.mean, baseline=(e.baseline_arm, e.baseline_implementation), statistic="ratio", reason="drift: 7 % over the run"
+    )
+
+
+def test_operations_are_a_reduction_in_percent():
+    counts = [
+        estimate(arm, how, value, metric="operations_per_element", statistic="exact", protocol=protocol)
+        for protocol, how, arm, value in [
+            ("published", "stated", "gelu_tanh", 14),
+            ("published", "stated", "phi6", 4),
+            ("published", "stated", "zeta_ln2", 3),
+            ("sound", "literal", "gelu_tanh", 8),
+            ("sound", "literal", "phi6", 7),
+        ]
+    ]
+    phi6 = {m.protocol: m for m in measure(claims()["act-flops-phi6"], counts)}
+    assert round(phi6["published"].value, 3) == 71.429  # 1 − 4/14
+    assert phi6["sound"].value == 12.5  # 1 − 7/8
+    assert phi6["sound"].exact
+    (zeta,) = measure(claims()["act-flops-zeta"], counts)
+    assert round(zeta.value, 3) == 78.571  # 1 − 3/14: not the 71 % that the source prints
+
+
+def test_claims_of_the_training_experiment_are_left_alone():
+    assert measure(claims()["act-loss-phi6"], summary_of(SOUND)) == []
+    assert measure(claims()["act-dropin"], summary_of(SOUND)) == []
