@@ -8,8 +8,8 @@ Definitions, for observations v_1 … v_n in the order they were taken:
 - **Looks**: sampling may stop after 10, 20 or 40 observations, where the interval is narrow enough. Each look gets α = 0.05/3 (Bonferroni).
   A Pocock-type constant for the information fractions 1/4, 1/2, 1 would be 3 % narrower, but it assumes normal increments of known
   variance; Bonferroni holds for every dependence between the looks and for every rule of stopping at one of them.
-- **Batch size**: the smallest of 1, 2, 4, 8, … whose batch means have a lag-1 autocorrelation of at most 0; where none has, the largest that
-  leaves 5 batches. The estimate is corrected for its bias of −(1 + 3ρ)/k. Where no batch size brings it to 0.3 the reason says
+- **Batch size**: the smallest of 1, 2, 4, 8, … whose batch means have a lag-1 autocorrelation of at most 0; where none has, the largest
+  that leaves 5 batches. The estimate is corrected for its bias of −(1 + 3ρ)/k. Where no batch size brings it to 0.3 the reason says
   "autocorrelation". A negative autocorrelation only makes an interval wider than needed and is left alone.
 - **Drift**: the straight line through the log ratios rises or falls over the run by more than a practical margin, and its slope differs
   from 0 at 1 % in a t test on batch means (batch size chosen in the same way from the residuals).
@@ -213,10 +213,10 @@ def holm_widen(
 ) -> list[Interval]:
     """The cells of a table with Holm-adjusted intervals, from each cell's mean, low, high and n alone.
 
-    A cell's standard error is half its interval over t(1 − 0.05/(2 looks), n − 1), its p-value the two-sided tail of (mean − null)/se, times
-    ``looks``. Its half-width grows by t(1 − level/(2 looks), n − 1) / t(1 − 0.05/(2 looks), n − 1). ``scale="log"`` for ratios. Cells without
-    an interval (exact or missing) come back unchanged and do not count. ``looks`` must be what the intervals were built with. An interval
-    built on batch means has fewer than n − 1 degrees of freedom, which n does not tell: its widening is somewhat short.
+    A cell's standard error is half its interval over t(1 − 0.05/(2 looks), n − 1), its p-value the two-sided tail of (mean − null)/se,
+    times ``looks``. Its half-width grows by t(1 − level/(2 looks), n − 1) / t(1 − 0.05/(2 looks), n − 1). ``scale="log"`` for ratios. Cells
+    without an interval (exact or missing) come back unchanged and do not count. ``looks`` must be what the intervals were built with. An
+    interval built on batch means has fewer than n − 1 degrees of freedom, which n does not tell: its widening is somewhat short.
     """
     forward, back = (math.log, math.exp) if scale == "log" else (float, float)
     centre = forward(null)

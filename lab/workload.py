@@ -28,11 +28,16 @@ PLUGIN_VARIABLE = "EFFICIENCY_LAB_WORKLOADS"  # further packages that hold workl
 
 @dataclass(frozen=True)
 class Metric:
-    """A measured quantity: what readers call it, its SI unit and which way is better."""
+    """A measured quantity: what readers call it, its SI unit, which way is better and how a technique is compared with a baseline.
+
+    ``compare``: "ratio" (how many times better), "difference" (technique − baseline, for shares and losses) or "none". A metric that is
+    better neither way is not compared.
+    """
 
     title: str
     unit: str
     better: Literal["lower", "higher", "neither"] = "lower"
+    compare: Literal["ratio", "difference", "none"] = "ratio"
 
 
 @dataclass(frozen=True)
