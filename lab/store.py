@@ -1,0 +1,414 @@
+"""The run store: what was asked, how it stands, and every event a run emitted, in one SQLite file shared by pages and command line.
+
+    <home>/runs.sqlite            this store
+    <home>/runs/<run id>/         events.jsonl (written by the worker, append-only) and worker.log (its stdout and stderr)
+    <home>/cache/                 what outlives a run: compiled kernels, data sets
+
+Any process may call :meth:`Store.ingest`: events are keyed by (run, seq), so reading the same lines twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+
+from lab.device_lock import exclusive
+from lab.parameters import ParameterError, Plan
+from lab.records import Record, RunView, StoredRecord
+from lab.workload import workload
+
+HOME_VARIABLE = "EFFICIENCY_LAB_HOME"
+DATABASE_VERSION = 1  # PRAGMA user_version; raised when a table changes
+BUSY_TIMEOUT_S = 10.0
+EVENTS_FILE, LOG_FILE = "events.jsonl", "worker.log"
+INGEST_BYTES = 8 << 20  # read at once
+
+Status = Literal["queued", "running", "finished", "cancelled", "failed", "interrupted"]
+ACTIVE: tuple[Status, ...] = ("queued", "running")
+
+_TABLES = """
+CREATE TABLE runs (
+    ticket           INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of the queue, whatever the clock says
+    id               TEXT NOT NULL UNIQUE,
+    token            TEXT UNIQUE,                        -- a second submit with the same token is the same run
+    workload         TEXT NOT NULL,
+    preset           TEXT NOT NULL,
+    plan             TEXT NOT NULL,
+    device           TEXT NOT NULL,
+    locks            TEXT NOT NULL,
+    status           TEXT NOT NULL DEFAULT 'queued',
+    reason           TEXT NOT NULL DEFAULT '',
+    cancel_requested INTEGER NOT NULL DEFAULT 0,
+    created_at       REAL NOT NULL,                      -- seconds since 1970 UTC, for display only
+    started_at       REAL,
+    ended_at         REAL,
+    owner_pid        INTEGER NOT NULL,                   -- the process that supervises the run, with a mark of its start
+    owner_start      TEXT NOT NULL,
+    worker_pid       INTEGER,
+    worker_start     TEXT,
+    manifest         TEXT NOT NULL DEFAULT '{}',
+    ingested_bytes   INTEGER NOT NULL DEFAULT 0          -- of events.jsonl
+);
+CREATE INDEX runs_by_status ON runs (status);
+CREATE TABLE events (
+    run_id TEXT NOT NULL,
+    seq    INTEGER NOT NULL,
+    kind   TEXT NOT NULL,
+    body   TEXT NOT NULL,
+    PRIMARY KEY (run_id, seq)
+) WITHOUT ROWID;
+CREATE INDEX events_by_kind ON events (run_id, kind, seq);
+"""
+
+
+class StoreError(RuntimeError):
+    """The store cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a run's event log. ``kind`` is phase, progress, record, facts or end; ``body`` holds its other fields."""
+
+    seq: int
+    kind: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run stands.
+
+    ``queue_place`` counts the runs before a queued run that need one of its devices, 0 for a running one, None after the end.
+    ``progress`` is the share done of the whole run, 0 to 1; ``cell`` of ``n_cells`` counts the sweep from 0; ``phase``, ``phase_detail``
+    and ``message`` are the latest words of the worker. Times are seconds since 1970 UTC, for display.
+    """
+
+    id: str
+    workload: str
+    preset: str
+    plan_json: Mapping[str, Sequence[Any]]
+    device: str
+    status: Status
+    reason: str
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    manifest: Mapping[str, Any]
+    queue_place: int | None
+    last_seq: int
+    phase: str
+    phase_detail: str
+    progress: float
+    message: str
+    cell: int
+    n_cells: int
+    cancel_requested: bool
+
+    @property
+    def active(self) -> bool:
+        """Whether the run is queued or running."""
+        return self.status in ACTIVE
+
+    @property
+    def plan(self) -> Plan:
+        """The validated parameters. Raises ParameterError when the workload has changed so that they no longer are valid."""
+        return Plan.from_json(workload(self.workload).parameters, self.plan_json)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Who is responsible for an active run: process ids with marks of their start (see :mod:`lab.processes`)."""
+
+    run_id: str
+    owner_pid: int
+    owner_start: str
+    worker_pid: int | None
+    worker_start: str | None
+
+
+def default_home() -> Path:
+    """``$EFFICIENCY_LAB_HOME``, or the user's data folder of this system."""
+    return Path(os.environ.get(HOME_VARIABLE) or platformdirs.user_data_dir("efficiency-lab", appauthor=False)).absolute()
+
+
+class Store:
+    """The runs under ``home``. One connection, used by one thread at a time; safe to share between threads.
+
+    ``notice`` says what happened when a damaged database had to be set aside ("" otherwise). Raises StoreError when the database
+    was made by a newer version or the folder cannot be written.
+    """
+
+    def __init__(self, home: Path | None = None) -> None:
+        self.home = (home or default_home()).absolute()
+        self.notice = ""
+        self._lock = threading.RLock()
+        try:
+            (self.home / "runs").mkdir(parents=True, exist_ok=True)
+            with exclusive(self.home / "opening.lock"):  # two processes must neither create the tables nor set a file aside twice
+                self._db = self._open()
+        except OSError as error:
+            raise StoreError(
+                f"{self.home} cannot be used to keep runs ({error.strerror}); choose a folder with ${HOME_VARIABLE}"
+            ) from error
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database; the store cannot be used afterwards."""
+        with self._lock:
+            self._db.close()
+
+    @property
+    def database(self) -> Path:
+        return self.home / "runs.sqlite"
+
+    @property
+    def cache_dir(self) -> Path:
+        return self.home / "cache"
+
+    def folder(self, run_id: str) -> Path:
+        """The run's own folder. ``run_id`` must come from the store."""
+        return self.home / "runs" / run_id
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._connect()
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"{self.database} cannot be opened ({error}); choose a folder with ${HOME_VARIABLE}") from error
+        except sqlite3.DatabaseError as error:  # damaged: keep it for whoever wants to repair it, and go on with an empty one
+            aside = self.home / f"runs.damaged-{time.time_ns()}.sqlite"
+            for suffix in ("", "-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    Path(f"{self.database}{suffix}").rename(f"{aside}{suffix}")
+            self.notice = f"The run database was damaged ({error}). It is kept as {aside}; a new one was started."
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.database, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        try:
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > DATABASE_VERSION:
+                raise StoreError(
+                    f"{self.database} was made by a newer Efficiency Lab (database version {version}, this one knows {DATABASE_VERSION}); "
+                    f"update the lab or choose another folder with ${HOME_VARIABLE}"
+                )
+            if version == 0:
+                db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {DATABASE_VERSION}; COMMIT;")
+            db.execute("SELECT max(created_at) FROM runs").fetchone()  # reads the whole table of runs: damage shows now, not mid-run
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # SQLite itself rolls back on some errors (a full disk)
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        with self._lock:
+            return self._db.execute(sql, values).fetchall()
+
+    # --- what readers ask -------------------------------------------------------------------------------------------------
+
+    def run(self, run_id: str) -> Run:
+        """How one run stands. Raises ParameterError when there is no such run."""
+        rows = self._rows("SELECT * FROM runs WHERE id = ?", run_id)
+        if not rows:
+            raise ParameterError("run", run_id, "the id of a run of this lab", "is unknown")
+        return self._read(rows[0])
+
+    def runs(self, limit: int = 50, workload: str | None = None) -> list[Run]:
+        """The latest runs, newest first, of one workload or of all."""
+        rows = self._rows("SELECT * FROM runs WHERE ?1 IS NULL OR workload = ?1 ORDER BY ticket DESC LIMIT ?2", workload, limit)
+        return [self._read(row) for row in rows]
+
+    def events(self, run_id: str, after_seq: int = -1, kind: str | None = None) -> list[Event]:
+        """The run's events with a sequence number above ``after_seq``, in order; of one kind or of all."""
+        if kind is None:
+            rows = self._rows("SELECT seq, kind, body FROM events WHERE run_id = ? AND seq > ? ORDER BY seq", run_id, after_seq)
+        else:
+            sql = "SELECT seq, kind, body FROM events WHERE run_id = ? AND kind = ? AND seq > ? ORDER BY seq"
+            rows = self._rows(sql, run_id, kind, after_seq)
+        return [Event(row["seq"], row["kind"], json.loads(row["body"])) for row in rows]
+
+    def records(self, run_id: str, after_seq: int = -1) -> list[StoredRecord]:
+        """The run's records with a sequence number above ``after_seq``, in order."""
+        return [StoredRecord(e.seq, e.body["cell"], Record(**e.body["record"])) for e in self.events(run_id, after_seq, "record")]
+
+    def view(self, run_id: str) -> RunView:
+        """The run with its records, as pages and export read it. Raises ParameterError when there is no such run."""
+        run = self.run(run_id)
+        return RunView(run.id, workload(run.workload), run.plan, run.manifest, self.records(run_id), run.status, run.reason)
+
+    def _read(self, row: sqlite3.Row) -> Run:
+        latest = {}
+        for kind in ("phase", "progress"):
+            sql = "SELECT seq, body FROM events WHERE run_id = ? AND kind = ? ORDER BY seq DESC LIMIT 1"
+            latest[kind] = next(((found["seq"], json.loads(found["body"])) for found in self._rows(sql, row["id"], kind)), (-1, {}))
+        (phase_seq, phase), (progress_seq, progress) = latest["phase"], latest["progress"]
+        newest = phase if phase_seq > progress_seq else progress
+        plan = json.loads(row["plan"])
+        n_cells = 1
+        for several in plan.values():
+            n_cells *= len(several)
+        return Run(
+            id=row["id"],
+            workload=row["workload"],
+            preset=row["preset"],
+            plan_json=plan,
+            device=row["device"],
+            status=row["status"],
+            reason=row["reason"],
+            created_at=row["created_at"],
+            started_at=row["started_at"],
+            ended_at=row["ended_at"],
+            manifest=json.loads(row["manifest"]),
+            queue_place=self._queue_place(row),
+            last_seq=self._rows("SELECT coalesce(max(seq), -1) FROM events WHERE run_id = ?", row["id"])[0][0],
+            phase=phase.get("name", ""),
+            phase_detail=phase.get("detail", ""),
+            progress=1.0 if row["status"] == "finished" else newest.get("share", 0.0),
+            message=progress.get("message", "") if progress_seq > phase_seq else "",
+            cell=newest.get("cell", 0),
+            n_cells=n_cells,
+            cancel_requested=bool(row["cancel_requested"]),
+        )
+
+    def _queue_place(self, row: sqlite3.Row) -> int | None:
+        if row["status"] != "queued":
+            return 0 if row["status"] == "running" else None
+        needed = set(row["locks"].split(","))
+        before = self._rows("SELECT locks FROM runs WHERE status IN ('queued', 'running') AND ticket < ?", row["ticket"])
+        return sum(bool(needed & set(other["locks"].split(","))) for other in before)
+
+    # --- what the engine writes -------------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        *,
+        workload: str,
+        preset: str,
+        plan_json: Mapping[str, Any],
+        device: str,
+        locks: Sequence[str],
+        owner_pid: int,
+        owner_start: str,
+        token: str | None = None,
+    ) -> tuple[str, bool]:
+        """Queue a run; returns its id and whether it is new (False: a run with this ``token`` was there already)."""
+        with self._write() as db:
+            known = db.execute("SELECT id FROM runs WHERE token = ?", (token,)).fetchone()  # NULL equals nothing
+            if known is not None:
+                return known["id"], False
+            run_id = new_run_id()
+            while db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone():
+                run_id = new_run_id()
+            db.execute(
+                "INSERT INTO runs (id, token, workload, preset, plan, device, locks, created_at, owner_pid, owner_start)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (run_id, token, workload, preset, json.dumps(plan_json), device, ",".join(locks), time.time(), owner_pid, owner_start),
+            )
+            self.folder(run_id).mkdir()  # inside the transaction: a row without its folder, or the reverse, cannot stay behind
+        return run_id, True
+
+    def start(self, run_id: str, worker_pid: int, worker_start: str) -> None:
+        """Mark a queued run as running in the given worker process."""
+        with self._write() as db:
+            db.execute(
+                "UPDATE runs SET status = 'running', started_at = ?, worker_pid = ?, worker_start = ? WHERE id = ? AND status = 'queued'",
+                (time.time(), worker_pid, worker_start, run_id),
+            )
+
+    def set_manifest(self, run_id: str, manifest: Mapping[str, Any]) -> None:
+        """Keep what is known of the run's circumstances (plain JSON values)."""
+        with self._write() as db:
+            db.execute("UPDATE runs SET manifest = ? WHERE id = ?", (json.dumps(manifest), run_id))
+
+    def end(self, run_id: str, status: Status, reason: str = "") -> bool:
+        """End an active run; returns False when it had ended already (the first ending stays)."""
+        with self._write() as db:
+            sql = "UPDATE runs SET status = ?, reason = ?, ended_at = ? WHERE id = ? AND status IN ('queued', 'running')"
+            return db.execute(sql, (status, reason, time.time(), run_id)).rowcount == 1
+
+    def request_cancel(self, run_id: str) -> None:
+        """Ask the process that supervises the run to end it."""
+        with self._write() as db:
+            db.execute("UPDATE runs SET cancel_requested = 1 WHERE id = ? AND status IN ('queued', 'running')", (run_id,))
+
+    def cancel_requested(self, run_id: str) -> bool:
+        """Whether somebody asked to end the run."""
+        return bool(self._rows("SELECT cancel_requested FROM runs WHERE id = ?", run_id)[0][0])
+
+    def active_processes(self) -> list[Processes]:
+        """Who is responsible for each queued or running run, in queue order."""
+        sql = "SELECT id, owner_pid, owner_start, worker_pid, worker_start FROM runs WHERE status IN ('queued', 'running') ORDER BY ticket"
+        return [Processes(*row) for row in self._rows(sql)]
+
+    def ingest(self, run_id: str) -> None:
+        """Take in what the worker has appended to its event log since the last time.
+
+        Only whole lines are read: a line torn by a crash, or still being written, waits for its end. A line that is no event is
+        skipped. Raises sqlite3.OperationalError when the database cannot grow; what was not taken in stays in the file.
+        """
+        path = self.folder(run_id) / EVENTS_FILE
+        while True:
+            start = self._rows("SELECT ingested_bytes FROM runs WHERE id = ?", run_id)[0][0]
+            try:
+                with path.open("rb") as file:
+                    file.seek(start)
+                    block = file.read(INGEST_BYTES)
+            except FileNotFoundError:
+                return
+            block = block[: block.rfind(b"\n") + 1]
+            if not block:
+                return
+            events = [event for event in map(_parse, block.splitlines()) if event is not None]
+            rows = [(run_id, event.seq, event.kind, json.dumps(event.body)) for event in events]
+            with self._write() as db:
+                db.executemany("INSERT OR IGNORE INTO events (run_id, seq, kind, body) VALUES (?, ?, ?, ?)", rows)
+                db.execute("UPDATE runs SET ingested_bytes = max(ingested_bytes, ?) WHERE id = ?", (start + len(block), run_id))
+
+
+def new_run_id(now_ns: int | None = None) -> str:
+    """A short id that sorts by time and can stand in a URL: UTC date and time, then milliseconds and chance ("20260131-174502-a7k2m9")."""
+    now_ns = time.time_ns() if now_ns is None else now_ns
+    moment = datetime.datetime.fromtimestamp(now_ns // 1_000_000_000, datetime.UTC)
+    digits = "0123456789abcdefghjkmnpqrstvwxyz"  # 32 of them, none easily mistaken for another
+    milliseconds = now_ns // 1_000_000 % 1000
+    tail = digits[milliseconds // 32] + digits[milliseconds % 32] + "".join(secrets.choice(digits) for _ in range(4))
+    return f"{moment:%Y%m%d-%H%M%S}-{tail}"
+
+
+def _parse(line: bytes) -> Event | None:
+    try:
+        body = json.loads(line)
+        return Event(int(body.pop("seq")), str(body.pop("kind")), body)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
