@@ -4,7 +4,7 @@ The benchmark runs on 1,000,000 float32 standard normals. Every constant here is
 float32 array stays float32. ``np.sqrt(2 / np.pi)`` in its place would be a float64 *scalar*, which promotes the whole GELU to float64
 under NumPy 2 (and did not under NumPy 1): one more way for a published ratio to depend on the installed version.
 
-NumPy evaluates ``x**3`` by its general power function (only the exponents −1, 0, ½, 1 and 2 have fast paths), which is most of the published
+NumPy evaluates ``x**3`` by its general power function (only −1, 0, ½, 1 and 2 have fast paths), which is most of the published
 GELU's time: :data:`PRODUCT_POWERS` holds the same functions with powers written as products.
 
 Sources: ``seeds/000`` prints Phi6Simple with two clamps and ZetaLn2 with its constant written out; GELU's tanh form, SiLU and ReLU
