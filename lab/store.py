@@ -17,7 +17,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +33,7 @@ HOME_VARIABLE = "EFFICIENCY_LAB_HOME"
 DATABASE_VERSION = 1  # PRAGMA user_version; raised when a table changes
 BUSY_TIMEOUT_S = 10.0
 EVENTS_FILE, LOG_FILE = "events.jsonl", "worker.log"
+MAX_REASON = 500  # characters
 INGEST_BYTES = 8 << 20  # read at once
 
 Status = Literal["queued", "running", "finished", "cancelled", "failed", "interrupted"]
@@ -58,7 +59,8 @@ CREATE TABLE runs (
     owner_start      TEXT NOT NULL,
     worker_pid       INTEGER,
     worker_start     TEXT,
-    manifest         TEXT NOT NULL DEFAULT '{}',
+    manifest         TEXT NOT NULL,
+    reserve          BLOB DEFAULT (zeroblob(1024)),      -- given up at the end, so that an ending fits where nothing else does
     ingested_bytes   INTEGER NOT NULL DEFAULT 0          -- of events.jsonl
 );
 CREATE INDEX runs_by_status ON runs (status);
@@ -268,7 +270,7 @@ class Store:
         return RunView(run.id, workload(run.workload), run.plan, run.manifest, self.records(run_id), run.status, run.reason)
 
     def _read(self, row: sqlite3.Row) -> Run:
-        latest = {}
+        latest: dict[str, tuple[int, dict[str, Any]]] = {}
         for kind in ("phase", "progress"):
             sql = "SELECT seq, body FROM events WHERE run_id = ? AND kind = ? ORDER BY seq DESC LIMIT 1"
             latest[kind] = next(((found["seq"], json.loads(found["body"])) for found in self._rows(sql, row["id"], kind)), (-1, {}))
@@ -318,11 +320,15 @@ class Store:
         plan_json: Mapping[str, Any],
         device: str,
         locks: Sequence[str],
+        manifest: Callable[[str, float], Mapping[str, Any]],
         owner_pid: int,
         owner_start: str,
         token: str | None = None,
     ) -> tuple[str, bool]:
-        """Queue a run; returns its id and whether it is new (False: a run with this ``token`` was there already)."""
+        """Queue a run; returns its id and whether it is new (False: a run with this ``token`` was there already).
+
+        ``manifest(run_id, created_at)`` gives the first manifest.
+        """
         with self._write() as db:
             known = db.execute("SELECT id FROM runs WHERE token = ?", (token,)).fetchone()  # NULL equals nothing
             if known is not None:
@@ -330,20 +336,30 @@ class Store:
             run_id = new_run_id()
             while db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone():
                 run_id = new_run_id()
-            db.execute(
-                "INSERT INTO runs (id, token, workload, preset, plan, device, locks, created_at, owner_pid, owner_start)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (run_id, token, workload, preset, json.dumps(plan_json), device, ",".join(locks), time.time(), owner_pid, owner_start),
-            )
+            created_at = time.time()
+            row = {
+                "id": run_id,
+                "token": token,
+                "workload": workload,
+                "preset": preset,
+                "plan": json.dumps(plan_json),
+                "device": device,
+                "locks": ",".join(locks),
+                "created_at": created_at,
+                "owner_pid": owner_pid,
+                "owner_start": owner_start,
+                "manifest": json.dumps(manifest(run_id, created_at)),
+            }
+            db.execute(f"INSERT INTO runs ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
             self.folder(run_id).mkdir()  # inside the transaction: a row without its folder, or the reverse, cannot stay behind
         return run_id, True
 
-    def start(self, run_id: str, worker_pid: int, worker_start: str) -> None:
+    def start(self, run_id: str, worker_pid: int, worker_start: str, started_at: float) -> None:
         """Mark a queued run as running in the given worker process."""
         with self._write() as db:
             db.execute(
                 "UPDATE runs SET status = 'running', started_at = ?, worker_pid = ?, worker_start = ? WHERE id = ? AND status = 'queued'",
-                (time.time(), worker_pid, worker_start, run_id),
+                (started_at, worker_pid, worker_start, run_id),
             )
 
     def set_manifest(self, run_id: str, manifest: Mapping[str, Any]) -> None:
@@ -351,11 +367,11 @@ class Store:
         with self._write() as db:
             db.execute("UPDATE runs SET manifest = ? WHERE id = ?", (json.dumps(manifest), run_id))
 
-    def end(self, run_id: str, status: Status, reason: str = "") -> bool:
+    def end(self, run_id: str, status: Status, reason: str, ended_at: float) -> bool:
         """End an active run; returns False when it had ended already (the first ending stays)."""
         with self._write() as db:
-            sql = "UPDATE runs SET status = ?, reason = ?, ended_at = ? WHERE id = ? AND status IN ('queued', 'running')"
-            return db.execute(sql, (status, reason, time.time(), run_id)).rowcount == 1
+            sql = "UPDATE runs SET status = ?, reason = ?, ended_at = ?, reserve = NULL WHERE id = ? AND status IN ('queued', 'running')"
+            return db.execute(sql, (status, reason[:MAX_REASON], ended_at, run_id)).rowcount == 1
 
     def request_cancel(self, run_id: str) -> None:
         """Ask the process that supervises the run to end it."""
