@@ -128,6 +128,11 @@ def time_of_day(text: str) -> str:
     return text if moment is None else f"{date(text)}, {moment:%H:%M} UTC"
 
 
+def moment(seconds: float) -> str:
+    """:func:`time_of_day` of seconds since 1970 UTC."""
+    return time_of_day(datetime.fromtimestamp(seconds, UTC).isoformat())
+
+
 def labelled(name: str, labels: Mapping[str, str]) -> str:
     """What readers call ``name``: its label, or the name with its underscores as spaces."""
     return labels.get(name, name.replace("_", " "))

@@ -1,0 +1,66 @@
+"""What a reader takes away: the four files, one archive of them, the links, the command that repeats the run."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from lab import environment
+from lab.ui.page_state import PageState
+from lab.ui.results import Results
+
+MIME = {".csv": "text/csv", ".json": "application/json"}
+WHAT = {"verdicts.csv": "Verdicts", "summary.csv": "Summary", "records.csv": "Raw records", "manifest.json": "Manifest"}
+
+
+def downloads(found: Results, key: str) -> None:
+    """A button for each file and one for all of them."""
+    files = found.files
+    name = found.view.run_id
+    with st.container(horizontal=True):
+        st.download_button(
+            "All files (zip)",
+            lambda: _archive(found),
+            f"{name}.zip",
+            "application/zip",
+            key=f"{key}:zip",
+            on_click="ignore",
+            type="primary",
+            icon=":material/download:",
+        )
+        for file, label in WHAT.items():
+            ending = file[file.rindex(".") :]
+            st.download_button(
+                f"{label} ({ending[1:].upper()})", files[file], f"{name}-{file}", MIME[ending], key=f"{key}:{file}", on_click="ignore"
+            )
+
+
+def links(state: PageState, found: Results | None) -> None:
+    """Permalinks of the run and of the settings, and the command that does the same without a browser."""
+    address = st.context.url or ""
+    settings = urlencode(state.choice.settings_query(state.workload, state.kind))
+    if state.choice.run_id:
+        st.caption("This run, on this machine")
+        st.code(f"{address}?{urlencode({'run': state.choice.run_id})}", language=None, wrap_lines=True)
+    st.caption("These settings, on any machine")
+    st.code(f"{address}?{settings}", language=None, wrap_lines=True)
+    st.caption("The same from the command line")
+    command = found.view.manifest.get("command", "") if found is not None else ""
+    st.code(command or _command(state), language=None, wrap_lines=True)
+
+
+def _command(state: PageState) -> str:
+    device = environment.device_kind(state.kind)
+    preset = state.choice.preset(state.workload, state.kind)
+    return environment.reproducing_command(state.workload.name, preset, dict(state.choice.texts), device)
+
+
+def _archive(found: Results) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file, content in found.files.items():
+            archive.writestr(f"{found.view.run_id}/{file}", content)
+    return packed.getvalue()

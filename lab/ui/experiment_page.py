@@ -1,0 +1,231 @@
+"""The page of an experiment, the same for every workload:
+
+claim and source → preset → main parameters, more → duration → Run / Cancel → live panel or results → what to notice → tabs → take away
+"""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+import streamlit as st
+
+from lab import formatting
+from lab.parameters import ParameterError, Plan
+from lab.store import Run
+from lab.ui import choice as choices
+from lab.ui import live, results, server, shell
+from lab.ui.downloads import downloads, links
+from lab.ui.figures import figures
+from lab.ui.page_state import PageState
+from lab.ui.results import Results
+from lab.ui.text import plain
+from lab.ui.verdict_cards import cards, counts
+from lab.ui.widgets import parameters
+from lab.workload import PRESETS, Workload, workload
+
+PRESET_LABELS = {"published": "As published", "quick": "Quick", "thorough": "Thorough"}
+PRESET_HELP = (
+    "**As published** repeats the claim's own benchmark. **Quick** answers within half a minute. **Thorough** measures more and longer, "
+    "for narrow intervals."
+)
+DEVICE_LABELS = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU"}
+RECENT_RUNS = 8
+OWN, RECORDED = "The run on this machine", "The recorded run"
+
+
+def show(name: str) -> None:
+    """Draw the page of the workload called ``name``."""
+    declared = workload(name)
+    shell.frame(declared.title)
+    state = PageState(declared)
+    state.read_address()
+    state.write_address()
+    run = server.store().run(state.choice.run_id) if state.choice.run_id else None
+    if run is not None and not run.active:
+        state.run_ended()
+    _heading(declared)
+    _set_up(state, run)
+    if run is not None and run.active:
+        st.header("Live", divider="gray")
+        live.panel(state)
+    else:
+        _results(state, run)
+    _recent(state)
+
+
+def _heading(declared: Workload) -> None:
+    st.title(declared.title)
+    st.markdown(f"##### Claim: {plain(declared.question)}")
+    st.caption(f"Source: {plain(declared.source)}")
+
+
+# --- set up, run, cancel --------------------------------------------------------------------------------------------------------
+
+
+def _set_up(state: PageState, run: Run | None) -> None:
+    active = run is not None and run.active
+    with st.container(border=True):
+        with st.container(horizontal=True, gap="large"):
+            _preset(state)
+            _device(state)
+        parameters(state)
+        plan, obstacle = _plan(state)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            blocked = active or plan is None or bool(obstacle)
+            st.button("Run", key=state.key("run"), type="primary", icon=":material/play_arrow:", disabled=blocked, on_click=state.submit)
+            st.button("Cancel", key=state.key("cancel"), icon=":material/stop:", disabled=not active, on_click=_cancel, args=(state,))
+            if plan is not None:
+                seconds = state.workload.duration_s(plan, state.kind)
+                cells = f" for {len(plan.cells)} combinations" if len(plan.cells) > 1 else ""
+                st.caption(f"About {formatting.duration(seconds)} of measuring{cells}, plus start-up and compilation.", width="content")
+    if obstacle:
+        st.error(plain(obstacle), icon=":material/error:")
+    if state.problem:
+        st.button("Go on with the values shown", key=state.key("accept"), on_click=state.accept)
+
+
+def _plan(state: PageState) -> tuple[Plan | None, str]:
+    """The plan of the choice, and what keeps it from being run, in one line ("" when nothing does)."""
+    try:
+        plan = state.choice.plan(state.workload)
+        return plan, state.problem or state.refusal or server.device_obstacle(state.choice.device)
+    except ParameterError as error:
+        return None, state.problem or str(error)
+
+
+def _preset(state: PageState) -> None:
+    current = state.choice.preset(state.workload, state.kind)
+    key = state.key("widget preset")
+    st.session_state[key] = None if current == choices.CUSTOM else current
+    st.segmented_control(
+        "Preset" if current != choices.CUSTOM else "Preset (now custom values)",
+        PRESETS,
+        key=key,
+        format_func=PRESET_LABELS.__getitem__,
+        help=PRESET_HELP,
+        on_change=lambda: state.choose_preset(st.session_state[key] or current),
+    )
+
+
+def _device(state: PageState) -> None:
+    key = state.key("widget device")
+    obstacle = server.cuda_obstacle()
+    offered = [device for device in choices.DEVICES if device != "cuda" or not obstacle or state.choice.device == "cuda"]
+    st.session_state[key] = state.choice.device
+    st.segmented_control(
+        "Device",
+        offered,
+        key=key,
+        required=True,
+        format_func=DEVICE_LABELS.__getitem__,
+        help=plain(server.device_sentence()),
+        on_change=lambda: state.choose_device(st.session_state[key]),
+    )
+
+
+def _cancel(state: PageState) -> None:
+    state.own_rerun()
+    server.engine().cancel(state.choice.run_id)
+
+
+# --- results ----------------------------------------------------------------------------------------------------------------------
+
+
+def _results(state: PageState, run: Run | None) -> None:
+    recorded = results.recorded(state.workload.name)
+    own = None if run is None else results.of_run(run.id)
+    if own is not None and recorded is not None:
+        st.header("Results", divider="gray")
+        which = (OWN, RECORDED)
+        shown = st.segmented_control("Show", which, default=OWN, required=True, key=state.key("show"), label_visibility="collapsed")
+        found = own if shown == OWN else recorded
+    else:
+        st.header("Results" if own is not None else "Recorded run", divider="gray")
+        found = own or recorded
+    if found is None:
+        st.info("Nothing has been run yet, and no run is recorded for this experiment. Press Run: results appear here as they arrive.")
+        with st.expander("Links and command line"):
+            links(state, None)
+        _method(state.workload)
+        return
+    if found is own and run is not None:
+        _ended(run, found)
+    else:
+        _recorded_label(found)
+    _findings(state, found, own=found is own)
+
+
+def _ended(run: Run, found: Results) -> None:
+    manifest = found.view.manifest
+    where = f"{manifest.get('hardware', run.device)}, {formatting.time_of_day(str(manifest.get('started_at', '')))}"
+    took = f"took {live.elapsed(run)}"
+    if run.status == "finished":
+        st.success(plain(f"Measured on {where}; {took}."), icon=":material/check:")
+        return
+    made = len(found.view.records)
+    kept = f"{made:,} measurements made before are kept and shown." if made else "Nothing was measured before."
+    word = {"cancelled": "The run was cancelled.", "interrupted": "The run was interrupted."}.get(run.status, "The run failed.")
+    st.warning(plain(" ".join(part for part in (word, run.reason, kept) if part)), icon=":material/warning:")
+
+
+def _recorded_label(found: Results) -> None:
+    manifest = found.view.manifest
+    hardware, date = manifest.get("hardware", "unknown hardware"), formatting.date(str(manifest.get("started_at", "")))
+    st.info(
+        plain(f"Recorded on {hardware}, {date}. Not measured on this machine: press Run for that."),
+        icon=":material/inventory_2:",
+    )
+
+
+def _findings(state: PageState, found: Results, *, own: bool) -> None:
+    key = found.view.run_id if own else f"recorded:{found.view.run_id}"
+    if found.verdicts:
+        st.subheader("Verdicts")
+        st.markdown(plain(" · ".join(f"{count} {word}" for word, count in counts(found.verdicts))))
+        cards(found.verdicts)
+    if state.workload.notice:
+        st.subheader("What to notice")
+        st.markdown("\n".join(f"- {sentence}" for sentence in state.workload.notice))
+    st.subheader("Charts")
+    if found.figures:
+        figures(found.figures, key)
+    else:
+        st.caption("No measurement to draw.")
+    st.subheader("Take away")
+    downloads(found, key)
+    method, raw, link = st.tabs(["Method", "Raw data", "Links and command line"])
+    with method:
+        _method(state.workload)
+    with raw:
+        _raw(found)
+    with link:
+        links(state, found if own else None)
+
+
+def _method(declared: Workload) -> None:
+    if declared.method:
+        st.markdown(declared.method)
+
+
+def _raw(found: Results) -> None:
+    for title, file in (("Summary", "summary.csv"), ("Records", "records.csv")):
+        st.markdown(f"**{title}**")
+        rows = pd.read_csv(io.BytesIO(found.files[file]), dtype=str, keep_default_na=False)
+        if rows.empty:
+            st.caption("No rows.")
+        else:
+            st.dataframe(rows, hide_index=True, height=320, alt=f"{title} of the run, as in {file}")
+    with st.expander("Manifest"):
+        st.json(dict(found.view.manifest), expanded=1)
+
+
+def _recent(state: PageState) -> None:
+    """Earlier runs of this experiment on this machine, to open again."""
+    runs = [run for run in server.store().runs(RECENT_RUNS, state.workload.name) if run.id != state.choice.run_id]
+    if not runs:
+        return
+    with st.expander("Other runs of this experiment on this machine", icon=":material/history:"):
+        for run in runs:
+            label = f"{formatting.moment(run.created_at)} · {run.preset} · {run.device} · {run.status}"
+            st.button(plain(label), key=state.key(f"open {run.id}"), type="tertiary", on_click=state.show_run, args=(run.id,))

@@ -1,0 +1,52 @@
+"""The overview: what the lab answers, what it runs on, and every experiment with its recorded result."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from lab import formatting
+from lab.ui import results, server, shell
+from lab.ui.text import plain
+from lab.ui.verdict_cards import counts, look
+from lab.workload import Workload
+
+ANSWER = (
+    "Efficiency Lab puts AI-energy-efficiency claims to the test on the machine in front of you. Each experiment runs a technique "
+    "against its baseline, as published and best against best, charts the results as they arrive and ends in verdicts: claimed, measured "
+    "with its interval, and why. Everything can be downloaded as CSV, and a claim that fails is worth as much as one that holds."
+)
+
+
+def show() -> None:
+    """Draw the overview."""
+    shell.frame()
+    st.title(shell.NAME)
+    st.markdown(ANSWER)
+    st.info(plain(server.device_sentence()), icon=":material/memory:")
+    st.header("Experiments", divider="gray")
+    experiments = shell.with_page()
+    if not experiments:
+        st.caption("No experiment is installed.")
+    for start in range(0, len(experiments), 2):
+        for column, declared in zip(st.columns(2), experiments[start : start + 2], strict=False):
+            with column:
+                _card(declared)
+
+
+def _card(declared: Workload) -> None:
+    with st.container(border=True):
+        st.markdown(f"### {plain(declared.title)}")
+        st.markdown(plain(declared.question))
+        st.caption(f"Source: {plain(declared.source)}")
+        recorded = results.recorded(declared.name)
+        if recorded is None:
+            st.caption("No recorded run yet: run it here.")
+        else:
+            manifest = recorded.view.manifest
+            with st.container(horizontal=True):
+                for word, count in counts(recorded.verdicts):
+                    colour, icon = look(word)
+                    st.badge(f"{count} {word}", color=colour, icon=icon)
+            date = formatting.date(str(manifest.get("started_at", "")))
+            st.caption(plain(f"Recorded on {manifest.get('hardware', 'unknown hardware')}, {date}"))
+        st.page_link(shell.page(declared), label="Open the experiment", icon=":material/arrow_forward:")

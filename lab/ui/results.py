@@ -1,0 +1,113 @@
+"""What a run found, computed once for all browsers that watch it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from lab import charts, export
+from lab.records import Chart, Estimate, RunView
+from lab.summary import summarise
+from lab.ui import server
+from lab.verdicts import Evidence, Verdict, verdicts
+from lab.workload import Workload, workload
+
+REFRESH_S = 1.0  # a live figure is drawn anew at most this often: oftener than a person can read it, it would only flicker
+KEPT_RUNS = 32
+
+
+@dataclass(frozen=True)
+class Results:
+    """A run with everything a page derives from it; each part is computed when it is first asked for."""
+
+    view: RunView
+
+    @property
+    def workload(self) -> Workload:
+        return self.view.workload
+
+    @cached_property
+    def estimates(self) -> list[Estimate]:
+        return summarise(self.workload, self.view.plan, self.view.records)
+
+    @cached_property
+    def charts(self) -> list[Chart]:
+        return self.workload.charts(self.estimates, self.view.records)
+
+    @cached_property
+    def figures(self) -> list[tuple[Chart, go.Figure]]:
+        """Each chart with its figure: drawn once, so that a rerun sends the browser the very same figure and nothing flickers."""
+        styles = _styles(self.workload.name)
+        styles.update(charts.styles((series.name for chart in self.charts for series in chart.series), styles))
+        return [(chart, charts.figure(chart, styles)) for chart in self.charts]
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        return verdicts(self.workload, self.estimates, Evidence.from_manifest(self.view.manifest))
+
+    @cached_property
+    def files(self) -> Mapping[str, bytes]:
+        """The four files of the export, by name."""
+        return export.bundle(self.view)
+
+
+@st.cache_resource(show_spinner=False)
+def _styles(workload_name: str) -> dict[str, charts.Style]:
+    """The styles that series names have in this workload: the same in every chart, run and browser."""
+    return {}
+
+
+class _Live:
+    """The results of one run as they grow: read again when there are new events, and not before ``REFRESH_S`` has passed."""
+
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+        self._lock = threading.Lock()
+        self._results: Results | None = None
+        self._state: tuple[int, str] = (-1, "")
+        self._read_at = 0.0
+
+    def results(self) -> Results:
+        run = server.store().run(self._run_id)
+        with self._lock:
+            state = (run.last_seq, run.status)
+            due = not run.active or time.monotonic() - self._read_at >= REFRESH_S
+            if self._results is None or (state != self._state and due):
+                self._results = Results(server.store().view(self._run_id))
+                self._state, self._read_at = state, time.monotonic()
+            return self._results
+
+
+@st.cache_resource(show_spinner=False, max_entries=KEPT_RUNS)
+def _live(run_id: str) -> _Live:
+    return _Live(run_id)
+
+
+def of_run(run_id: str) -> Results:
+    """The results of a run of this machine, so far. Raises ParameterError when there is no such run."""
+    return _live(run_id).results()
+
+
+@st.cache_resource(show_spinner=False)
+def recorded(workload_name: str) -> Results | None:
+    """The recorded run of a workload, or None where it has none."""
+    folder = _recorded_folder(workload_name)
+    return None if folder is None else Results(export.load_recorded(folder))
+
+
+def _recorded_folder(workload_name: str) -> Path | None:
+    package = workload(workload_name).entry_point.partition(":")[0].rpartition(".")[0]
+    found = find_spec(package)
+    for place in (found.submodule_search_locations or ()) if found else ():
+        folders = sorted(path.parent for path in Path(place).glob("recorded/*/manifest.json"))
+        if folders:
+            return folders[0]
+    return None

@@ -1,0 +1,36 @@
+"""The frame of every page: its title in the browser, the navigation, the foot of the sidebar.
+
+Pages are found by Streamlit's discovery of ``pages/`` (a deep link works right after the server starts); the navigation is drawn here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from lab.workload import Workload, workloads
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "Efficiency Lab"
+
+
+def frame(title: str = "") -> None:
+    """Set up the page called ``title`` ("" for the overview) and draw the sidebar."""
+    st.set_page_config(page_title=f"{title} · {NAME}" if title else NAME, page_icon=":material/experiment:", layout="wide")
+    with st.sidebar:
+        st.markdown(f"**{NAME}**")
+        st.page_link("app.py", label="Overview", icon=":material/home:")
+        for workload in with_page():
+            st.page_link(page(workload), label=workload.title, icon=":material/experiment:")
+        st.caption("Everything runs on this machine and stays on it.")
+
+
+def with_page() -> list[Workload]:
+    """The workloads that have a page of their own."""
+    return [workload for workload in workloads().values() if (ROOT / page(workload)).is_file()]
+
+
+def page(workload: Workload) -> str:
+    """The path of a workload's page from the root of the repository."""
+    return f"pages/{workload.name}.py"
