@@ -47,7 +47,7 @@ def run(params: Parameters, context: Context) -> Iterator[Phase | Progress | Rec
                 unit="s",
                 repeat=repeat,
                 seed=params.seed,
-                dimensions={"step": repeat},
+                dimensions={"step": 0},
             )
         yield Progress((repeat + 1) / params.repeats, f"observation {repeat + 1} of {params.repeats}")
         time.sleep(params.interval_s)

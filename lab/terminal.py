@@ -1,0 +1,73 @@
+"""What the command line shows on a terminal: how a run stands, and its verdicts as a short table."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from lab.claims import claims
+from lab.formatting import estimate
+from lab.store import Run
+from lab.verdicts import Verdict
+
+BAR_WIDTH = 24
+
+
+class ProgressLine:
+    """Shows how a run stands: one line redrawn in place on a terminal; elsewhere a new line for each phase, cell and tenth."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._in_place = stream.isatty()
+        self._start_s = time.monotonic()
+        self._shown: tuple[object, ...] = ()
+
+    def show(self, run: Run) -> None:
+        """Draw the run as it stands now."""
+        if self._in_place:
+            self._redraw(self._text(run))
+            return
+        state = (run.queue_place, run.phase, run.cell, int(run.progress * 10))
+        if state != self._shown:
+            self._shown = state
+            print(self._text(run), file=self._stream, flush=True)
+
+    def clear(self) -> None:
+        """Take the line away, so that other text can follow."""
+        if self._in_place:
+            self._redraw("")
+
+    def _redraw(self, text: str) -> None:
+        width = shutil.get_terminal_size().columns - 1
+        self._stream.write("\r\x1b[K" + text[:width])
+        self._stream.flush()
+
+    def _text(self, run: Run) -> str:
+        minutes, seconds = divmod(int(time.monotonic() - self._start_s), 60)
+        elapsed = f"{minutes}:{seconds:02d}"
+        if run.status == "queued" and run.queue_place:
+            return f"queued, runs before this one: {run.queue_place}  {elapsed}"
+        done = int(run.progress * BAR_WIDTH)
+        cell = f"  cell {run.cell + 1} of {run.n_cells}" if run.n_cells > 1 else ""
+        words = "  ".join(filter(None, (run.message or run.phase_detail,)))
+        return f"[{'#' * done}{'.' * (BAR_WIDTH - done)}] {run.progress:4.0%}  {elapsed}{cell}  {run.phase or 'start'}  {words}".rstrip()
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> str:
+    """Claims with what was claimed, what was measured (with its interval) and what follows; one line for each verdict row."""
+    rows = [("claim", "protocol", "compared", "claimed", "measured", "verdict")]
+    for row in verdicts:
+        claim = claims()[row.claim_id]
+        measured = estimate(row.measured, row.ci_low, row.ci_high, claim.unit) if row.measured is not None else ""
+        claimed = claim.claimed_text if row.claimed is None else estimate(row.claimed, None, None, claim.unit)
+        rows.append((row.claim_id, row.protocol, row.comparison, claimed, measured, row.verdict))
+    return columns(rows)
+
+
+def columns(rows: Iterable[Sequence[str]]) -> str:
+    """Rows of texts as aligned columns."""
+    table = [tuple(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in table)
