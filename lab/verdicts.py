@@ -7,8 +7,7 @@ with d = ±1. With the claim at c, its tolerance t and the practical margin m (n
 
 A value exactly on a border belongs to "no difference" or "reproduced"; rounding of 1 part in 10⁹ counts as on the border. The verdict is
 the region that holds the whole 95 % interval (touching a border from inside is not crossing it); if it reaches into another,
-``inconclusive``. For a threshold (bound ``at_least`` or
-``at_most``) everything from c on is reproduced.
+``inconclusive``. For a threshold (bound ``at_least`` or ``at_most``) everything from c on is reproduced.
 
 Equivalence ("kept", "as good as") is reproduced when the whole interval lies inside ±m, non-inferiority (a bound on an equivalence)
 when it lies above −m; contradicted when it lies wholly outside. A rank claim is reproduced by the claimed rank or a better one. An
@@ -382,10 +381,9 @@ def _unmeasured(claim: Claim, evidence: Evidence) -> Verdict:
     other = {"cpu": "a CPU", "gpu": "a GPU"}.get(claim.hardware_class, "")
     if other and evidence.hardware_class not in ("any", claim.hardware_class):
         reason = f"The claim speaks of {other}, which this run did not measure on."
-    elif evidence.preset in ("", "custom"):
-        reason = "This run leaves it out."
     else:
-        reason = f"The {evidence.preset} preset leaves it out."
+        run = f"A run with the {evidence.preset} preset" if evidence.preset not in ("", "custom") else "This run"
+        reason = f"{run} measures nothing that bears on the claim."
     return Verdict(claim.id, claim.source, "", "", "", claim.value, None, None, None, NOT_MEASURED, reason, evidence.text())
 
 

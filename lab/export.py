@@ -1,0 +1,340 @@
+"""A run as files: manifest.json, records.csv, summary.csv, verdicts.csv; the same as one JSON document or one zip; and back.
+
+The files and their columns are a fixed contract (``lab.SCHEMA_VERSION``). Missing values are empty with their reason, never 0 and never
+"nan". The bytes follow from the run alone: exporting a run that was read back with :func:`load_recorded` gives the same bytes again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import math
+import os
+import typing
+import uuid
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab import SCHEMA_VERSION
+from lab.csv_format import CsvError, number_cell, parse_number, parse_scalars, parse_text, read_table, scalar_cell, table
+from lab.parameters import ParameterError, Plan, fields
+from lab.records import Estimate, Protocol, Record, Role, RunView, Scalar, StoredRecord
+from lab.summary import summarise
+from lab.verdicts import Evidence, Verdict, verdicts
+from lab.workload import Workload, workload
+
+MANIFEST, RECORDS, SUMMARY, VERDICTS = "manifest.json", "records.csv", "summary.csv", "verdicts.csv"
+FILES = (MANIFEST, RECORDS, SUMMARY, VERDICTS)
+
+RECORD_COLUMNS = (
+    *("run_id", "workload", "protocol", "arm", "role", "implementation", "device", "dtype", "metric"),
+    *("value", "unit", "repeat", "seed", "reason"),
+)
+SUMMARY_COLUMNS = (
+    *("workload", "protocol", "arm", "implementation", "baseline_arm", "baseline_implementation", "metric", "statistic"),
+    *("mean", "ci_low", "ci_high", "n", "unit", "reason"),
+)
+VERDICT_COLUMNS = tuple(field.name for field in dataclasses.fields(Verdict))
+_NUMBERS = frozenset({"value", "repeat", "seed", "mean", "ci_low", "ci_high", "n", "claimed", "measured"})
+
+MAX_RECORDED_BYTES = 1 << 20  # of a recorded run's four files together
+MAX_ID_CHARACTERS = 100
+NO_REASON = "no reason recorded"
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say: the same run gives the same bytes at any time
+
+Row = dict[str, Scalar | None]
+
+
+class RecordedError(ValueError):
+    """A recorded run cannot be used; the message is one line naming the file and what is wrong with it."""
+
+
+# --- a run as rows -----------------------------------------------------------------------------------------------------------
+
+
+def manifest(view: RunView) -> dict[str, Any]:
+    """The run's manifest with what reading it back needs; JSON values only, None for numbers that are not finite."""
+    complete = {
+        **view.manifest,
+        "schema_version": SCHEMA_VERSION,
+        "run_id": view.run_id,
+        "workload": view.workload.name,
+        "parameters": view.plan.to_json(),
+        "status": view.status,
+        "reason": view.reason,
+    }
+    return _finite(complete)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def record_rows(view: RunView) -> list[Row]:
+    """One row for each raw measurement, by column name; a parameter swept over is None for a measurement of the run as a whole."""
+    known = fields(view.plan.model)
+    swept = view.plan.swept
+    parameters: list[Row] = [{f"p_{name}": field.text(getattr(cell, name)) for name, field in known.items()} for cell in view.plan.cells]
+    whole_run: Row = {key: None if key.removeprefix("p_") in swept else text for key, text in parameters[0].items()}
+    rows: list[Row] = []
+    for stored in view.records:
+        record = stored.record
+        value, reason = _value_with_reason(record.value, record.reason)
+        row: Row = {
+            "run_id": view.run_id,
+            "workload": view.workload.name,
+            "protocol": record.protocol,
+            "arm": record.arm,
+            "role": record.role,
+            "implementation": record.implementation,
+            "device": record.device,
+            "dtype": record.dtype,
+            "metric": record.metric,
+            "value": value,
+            "unit": record.unit,
+            "repeat": record.repeat,
+            "seed": record.seed,
+            "reason": reason,
+        }
+        row |= {name: record.dimensions.get(name) for name in view.workload.dimensions}
+        rows.append(row | (parameters[stored.cell] if stored.cell >= 0 else whole_run))
+    return rows
+
+
+def summary_rows(estimates: Sequence[Estimate], declared: Workload, plan: Plan) -> list[Row]:
+    """One row for each estimate, by column name."""
+    known = fields(plan.model)
+    rows: list[Row] = []
+    for estimate in estimates:
+        row: Row = {name: getattr(estimate, name) for name in SUMMARY_COLUMNS}
+        row["mean"], row["reason"] = _value_with_reason(estimate.mean, estimate.reason)
+        row |= {name: estimate.dimensions.get(name) for name in declared.dimensions}
+        row |= {f"p_{name}": known[name].text(estimate.swept[name]) if name in estimate.swept else None for name in plan.swept}
+        rows.append(row)
+    return rows
+
+
+def _value_with_reason(value: float | None, reason: str) -> tuple[float | None, str]:
+    if value is not None and math.isfinite(value):
+        return value, reason
+    return None, reason or (NO_REASON if value is None else f"the value is not finite ({value})")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Contents:
+    """Everything that is exported of one run, before it becomes bytes."""
+
+    manifest: dict[str, Any]
+    tables: dict[str, tuple[tuple[str, ...], list[Row]]]  # file name → columns, rows
+
+
+def _contents(view: RunView) -> _Contents:
+    complete = manifest(view)
+    estimates = summarise(view.workload, view.plan, view.records)
+    judged = verdicts(view.workload, estimates, Evidence.from_manifest(complete))
+    dimensions = view.workload.dimensions
+    parameters = tuple(f"p_{name}" for name in view.plan.values)
+    swept = tuple(f"p_{name}" for name in view.plan.swept)
+    return _Contents(
+        complete,
+        {
+            RECORDS: ((*RECORD_COLUMNS, *dimensions, *parameters), record_rows(view)),
+            SUMMARY: ((*SUMMARY_COLUMNS, *dimensions, *swept), summary_rows(estimates, view.workload, view.plan)),
+            VERDICTS: (VERDICT_COLUMNS, [dataclasses.asdict(verdict) for verdict in judged]),
+        },
+    )
+
+
+# --- rows as bytes -----------------------------------------------------------------------------------------------------------
+
+
+def bundle(view: RunView) -> dict[str, bytes]:
+    """The four files of the run by name; the run may be in any state, finished or not."""
+    contents = _contents(view)
+    return {MANIFEST: _json(contents.manifest), **{name: _csv(*found) for name, found in contents.tables.items()}}
+
+
+def as_json(view: RunView) -> bytes:
+    """The run as one JSON document: ``manifest``, ``records``, ``summary`` and ``verdicts``, with null for what is missing."""
+    contents = _contents(view)
+    tables = {name.removesuffix(".csv"): [_finite(row) for row in rows] for name, (_, rows) in contents.tables.items()}
+    return _json({"manifest": contents.manifest, **tables})
+
+
+def as_zip(view: RunView) -> bytes:
+    """The four files as one zip, in a folder named after the run."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in bundle(view).items():
+            entry = zipfile.ZipInfo(f"{view.run_id}/{name}", _ZIP_DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, data)
+    return buffer.getvalue()
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True) + "\n").encode("utf-8", "replace")
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Row]) -> bytes:
+    return table(columns, ([_cell(name, row[name]) for name in columns] for row in rows))
+
+
+def _cell(column: str, value: Scalar | None) -> str:
+    return number_cell(typing.cast("float | None", value)) if column in _NUMBERS else scalar_cell(value)
+
+
+def write(directory: Path, view: RunView) -> list[Path]:
+    """Write the four files into ``directory`` (made if needed) and return their paths.
+
+    Each file is replaced as a whole, after all four have been written: a crash leaves the old file or the new one, never half of one.
+    Other files in the directory stay. Raises OSError when it cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    token = uuid.uuid4().hex
+    written: list[tuple[Path, Path]] = []
+    try:
+        for name, data in bundle(view).items():
+            new = directory / f".{name}.{token}"
+            written.append((new, directory / name))
+            with new.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        for new, final in written:
+            new.replace(final)
+    finally:
+        for new, _ in written:
+            with contextlib.suppress(OSError):
+                new.unlink(missing_ok=True)
+    return [final for _, final in written]
+
+
+# --- and back ------------------------------------------------------------------------------------------------------------------
+
+
+def load_recorded(folder: Path) -> RunView:
+    """A run from a folder in export format. Summary and verdicts follow from its records, so only manifest.json and records.csv are read.
+
+    Raises RecordedError when the files are missing, larger than ``MAX_RECORDED_BYTES`` together, of another schema version, of an unknown
+    workload, or do not fit the workload's parameters and columns.
+    """
+    data = _read(folder)
+    try:
+        found = json.loads(data[MANIFEST].decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise RecordedError(f"{MANIFEST}: is not JSON ({error})") from error
+    declared, plan = _declared(found)
+    records = _load_records(data[RECORDS], found["run_id"], declared, plan)
+    return RunView(found["run_id"], declared, plan, found, records, found["status"], found["reason"])
+
+
+def _read(folder: Path) -> dict[str, bytes]:
+    try:
+        sizes = {name: (folder / name).stat().st_size for name in FILES}
+        if sum(sizes.values()) > MAX_RECORDED_BYTES:
+            raise RecordedError(f"the files take {sum(sizes.values())} bytes, at most {MAX_RECORDED_BYTES} are allowed")
+        return {name: (folder / name).read_bytes() for name in (MANIFEST, RECORDS)}
+    except OSError as error:
+        raise RecordedError(f"{Path(error.filename or folder).name}: cannot be read ({error.strerror})") from error
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _declared(found: Any) -> tuple[Workload, Plan]:
+    if not isinstance(found, dict):
+        raise RecordedError(f"{MANIFEST}: is not an object")
+    if found.get("schema_version") != SCHEMA_VERSION:
+        raise RecordedError(f"{MANIFEST}: schema_version is {found.get('schema_version')!r}, this version reads {SCHEMA_VERSION}")
+    for name in ("run_id", "workload", "status", "reason"):
+        if not isinstance(found.get(name), str):
+            raise RecordedError(f"{MANIFEST}: {name} is not a text")
+    run_id = found["run_id"]
+    if not (0 < len(run_id) <= MAX_ID_CHARACTERS and run_id.isprintable() and run_id == run_id.strip()):
+        raise RecordedError(f"{MANIFEST}: run_id is not 1 to {MAX_ID_CHARACTERS} printable characters")
+    try:
+        declared = workload(found["workload"])
+        return declared, Plan.from_json(declared.parameters, found.get("parameters", {}))
+    except ParameterError as error:
+        raise RecordedError(f"{MANIFEST}: {error}") from error
+
+
+def _load_records(data: bytes, run_id: str, declared: Workload, plan: Plan) -> list[StoredRecord]:
+    try:
+        header, rows = read_table(data)
+    except CsvError as error:
+        raise RecordedError(f"{RECORDS}: {error}") from error
+    expected = [*RECORD_COLUMNS, *declared.dimensions, *(f"p_{name}" for name in plan.values)]
+    if header != expected:
+        raise RecordedError(f"{RECORDS}: the columns are not those of {declared.name}: {', '.join(expected)}")
+    columns = {name: [row[index] for row in rows] for index, name in enumerate(header)}
+    dimensions = {name: parse_scalars(columns[name]) for name in declared.dimensions}
+    cells = _cells(plan)
+    names = tuple(plan.values)
+    records = []
+    for index, row in enumerate(rows):
+        try:
+            cell = cells.get(tuple(parse_text(text) for text in row[len(row) - len(names) :]))
+            if cell is None:
+                raise CsvError("the parameters are not those of the manifest")
+            own = {name: value for name, column in dimensions.items() if (value := column[index]) is not None}
+            record = _record(dict(zip(header, row, strict=True)), run_id, declared.name, own, whole_run=cell < 0)
+        except CsvError as error:
+            raise RecordedError(f"{RECORDS}: row {index + 2}: {error}") from error
+        records.append(StoredRecord(index, cell, record))
+    return records
+
+
+def _cells(plan: Plan) -> dict[tuple[str, ...], int]:
+    """The parameters of each cell as texts → its index; with empty texts for what is swept → −1, the run as a whole."""
+    known = fields(plan.model)
+    found = {tuple("" if name in plan.swept else known[name].text(several[0]) for name, several in plan.values.items()): -1}
+    for index, cell in enumerate(plan.cells):  # last, so that without a sweep the only cell is meant
+        found[tuple(field.text(getattr(cell, name)) for name, field in known.items())] = index
+    return found
+
+
+def _record(cells: Mapping[str, str], run_id: str, name: str, dimensions: Mapping[str, Scalar], *, whole_run: bool) -> Record:
+    text = {column: parse_text(cell) for column, cell in cells.items()}
+    if (text["run_id"], text["workload"]) != (run_id, name):
+        raise CsvError("run_id or workload differ from the manifest")
+    for column, allowed in (("protocol", typing.get_args(Protocol)), ("role", typing.get_args(Role))):
+        if text[column] not in allowed:
+            raise CsvError(f"{column} is {text[column][:40]!r}, not one of {', '.join(allowed)}")
+    value = parse_number(cells["value"])
+    if value is None and not text["reason"]:
+        raise CsvError("the value is missing without a reason")
+    return Record(
+        protocol=typing.cast("Protocol", text["protocol"]),
+        arm=text["arm"],
+        role=typing.cast("Role", text["role"]),
+        implementation=text["implementation"],
+        device=text["device"],
+        dtype=text["dtype"],
+        metric=text["metric"],
+        value=value,
+        unit=text["unit"],
+        repeat=_whole_number(cells, "repeat"),
+        seed=_whole_number(cells, "seed"),
+        reason=text["reason"],
+        dimensions=dimensions,
+        whole_run=whole_run,
+    )
+
+
+def _whole_number(cells: Mapping[str, str], column: str) -> int | None:
+    number = parse_number(cells[column])
+    if isinstance(number, float):
+        raise CsvError(f"{column} is not a whole number")
+    return number
