@@ -63,9 +63,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Citation:
-    """Where a source makes the claim: its key (T, N, P) and the place in it."""
+    """Where a source makes the claim: the source and the place in it."""
 
-    source: str
+    source: Source
     locator: str
 
 
@@ -128,8 +128,7 @@ class Claim:
     @property
     def source(self) -> str:
         """The citation as one text: "TECS-L report 2026, Key Highlights; …"."""
-        known = sources()
-        return "; ".join(f"{known[citation.source].short}, {citation.locator}" for citation in self.citations)
+        return "; ".join(f"{citation.source.short}, {citation.locator}" for citation in self.citations)
 
     @property
     def technique_title(self) -> str:
@@ -193,8 +192,8 @@ def parse(text: str) -> tuple[dict[str, Source], dict[str, Claim]]:
     found_sources = {key: Source(key, row.name, row.title, row.authors, row.year) for key, row in file.sources.items()}
     found: dict[str, Claim] = {}
     for row in file.claim:
-        for claim in _claims_of(row):
-            _check(claim, found_sources)
+        for claim in _claims_of(row, found_sources):
+            _check(claim)
             if claim.id in found:
                 raise ClaimsError(f"claim {claim.id}: the id is used twice")
             found[claim.id] = claim
@@ -208,13 +207,17 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-def _claims_of(row: _Row) -> list[Claim]:
+def _claims_of(row: _Row, known: Mapping[str, Source]) -> list[Claim]:
+    for key in row.cite:
+        if key not in known:
+            raise ClaimsError(f"claim {row.id}: unknown source {key!r}")
+    citations = tuple(Citation(known[key], locator) for key, locator in row.cite.items())
     prefix = row.cell_prefix or row.id
-    cells = [_claim(row, cell, f"{prefix}-{cell.id}") for cell in row.cells]
-    return [_claim(row, row, row.id, tuple(cell.id for cell in cells)), *cells]
+    cells = [_claim(row, cell, f"{prefix}-{cell.id}", citations) for cell in row.cells]
+    return [_claim(row, row, row.id, citations, tuple(cell.id for cell in cells)), *cells]
 
 
-def _claim(row: _Row, own: _Cell, claim_id: str, cells: tuple[str, ...] = ()) -> Claim:
+def _claim(row: _Row, own: _Cell, claim_id: str, citations: tuple[Citation, ...], cells: tuple[str, ...] = ()) -> Claim:
     def inherited(name: str) -> Any:
         value = getattr(own, name)
         return getattr(row, name) if value is None else value
@@ -240,7 +243,7 @@ def _claim(row: _Row, own: _Cell, claim_id: str, cells: tuple[str, ...] = ()) ->
         cells=cells,
         label=own.label,
         technique=row.technique,
-        citations=tuple(Citation(source, locator) for source, locator in row.cite.items()),
+        citations=citations,
         kind=kind,
         statement=f"{row.statement}: {own.label}" if is_cell else row.statement,
         value=own.value,
@@ -260,7 +263,7 @@ def _claim(row: _Row, own: _Cell, claim_id: str, cells: tuple[str, ...] = ()) ->
     )
 
 
-def _check(claim: Claim, known_sources: Mapping[str, Source]) -> None:
+def _check(claim: Claim) -> None:
     """Raise ClaimsError unless a verdict can be given on the claim."""
 
     def require(condition: bool, problem: str) -> None:
@@ -270,8 +273,7 @@ def _check(claim: Claim, known_sources: Mapping[str, Source]) -> None:
     require(claim.technique in TECHNIQUES, f"unknown technique {claim.technique!r}")
     require(bool(claim.citations), "cites no source")
     for citation in claim.citations:
-        require(citation.source in known_sources, f"unknown source {citation.source!r}")
-        require(bool(citation.locator), f"does not say where in source {citation.source} it stands")
+        require(bool(citation.locator), f"does not say where in source {citation.source.key} it stands")
     require(bool(claim.statement and claim.claimed_text), "lacks its statement or the claimed text")
     require(claim.better in ("higher", "lower"), "does not say which direction is better")
     require(claim.tolerance >= 0, "has a negative tolerance")
