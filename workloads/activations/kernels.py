@@ -140,7 +140,7 @@ def gradient(x, dy, FUNCTION: tl.constexpr, NARROW: tl.constexpr):
     return dx
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n"])  # whole blocks do not depend on n's divisibility: one compilation serves every n
 def activation_forward_kernel(x_ptr, y_ptr, n, FUNCTION: tl.constexpr, BLOCK: tl.constexpr, EVICTION: tl.constexpr):
     """y = f(x) over n elements that lie one after the other; program p does elements p · BLOCK to (p + 1) · BLOCK − 1.
 
@@ -162,7 +162,7 @@ def activation_forward_kernel(x_ptr, y_ptr, n, FUNCTION: tl.constexpr, BLOCK: tl
         tl.store(y_ptr + within, y.to(y_ptr.dtype.element_ty), mask=mask)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n"])  # whole blocks do not depend on n's divisibility: one compilation serves every n
 def activation_backward_kernel(
     x_ptr, dy_ptr, dx_ptr, n, DY_IS_SCALAR: tl.constexpr, FUNCTION: tl.constexpr, BLOCK: tl.constexpr, EVICTION: tl.constexpr
 ):

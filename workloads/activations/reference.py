@@ -89,3 +89,21 @@ def error_bound(exact: Tensor, eager: Tensor) -> Tensor:
     scale = exact.abs().clamp(min=1.0)
     worst = ((eager.double() - exact).abs() / scale)[finite].max() if finite.any() else exact.new_zeros(())
     return 2.0 * worst * scale + exact.abs() * info.eps + info.smallest_normal * info.eps
+
+
+def disagreement(got: Tensor, exact: Tensor, eager: Tensor) -> str:
+    """Where ``got`` is not ``exact`` within :func:`error_bound`, in words; empty where it is everywhere.
+
+    ``got`` and ``eager`` [same shape and dtype], ``exact`` the float64 truth. An element that is NaN, infinite or overflows
+    in ``got`` or in the truth at that dtype must be the same in both.
+    """
+    rounded = exact.to(got.dtype)
+    finite = got.isfinite() & rounded.isfinite()
+    same = (got == rounded) | (got.isnan() & rounded.isnan())
+    within = (got.double() - exact).abs() <= error_bound(exact, eager)
+    wrong = ~torch.where(finite, within, same)
+    if not wrong.any():
+        return ""
+    first = tuple(int(index) for index in wrong.nonzero()[0])
+    values = f"{got[first].item()!r} instead of {rounded[first].item()!r}"
+    return f"{int(wrong.sum())} of {wrong.numel()} elements differ, first at {first}: {values}"
