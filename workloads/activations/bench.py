@@ -150,6 +150,14 @@ def add_row(results: Results, name: str, dtype_name: str, implementation: str, m
     print(f"{name:10s} {dtype_name:9s} {implementation:9s} {mode:17s} {seconds * 1e3:9.4f} ms  {share:6.1%} of copy", flush=True)
 
 
+def implementation_of(name: str, implementation: str) -> Callable[[Tensor], Tensor]:
+    """The function ``name`` as "fused", "eager" or "compiled" (the literal expression through ``torch.compile``)."""
+    if implementation == "fused":
+        return fused.activation(name)
+    eager = reference.EAGER[name]
+    return eager if implementation == "eager" else torch.compile(eager, fullgraph=True)
+
+
 def measure(
     results: Results, device: torch.device, implementation: str, names: tuple[str, ...], dtypes: tuple[str, ...], deadline: float
 ) -> None:
