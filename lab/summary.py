@@ -78,7 +78,7 @@ def summarise(workload: Workload, plan: Plan, records: Sequence[StoredRecord]) -
     swept = _swept(plan)
     estimates: list[Estimate] = []
     for (cell, protocol, metric, device, dtype, dimensions), arms in groups.items():
-        group = _Group(workload, protocol, metric, device, dtype, dict(dimensions), swept[cell], arms)
+        group = _Group(workload, protocol, metric, device, dtype, dict(dimensions), swept[cell] if cell >= 0 else {}, arms)
         means = [group.mean(name) for name in arms]
         estimates += means
         estimates += [group.pair(technique, baseline) for technique, baseline in group.pairs(means)]

@@ -163,7 +163,7 @@ class _Emitter:
 
     def __call__(self, event: Phase | Progress | Record) -> None:
         if isinstance(event, Record):
-            self._log.write("record", cell=self.cell, record=_record(event))
+            self._log.write("record", cell=-1 if event.whole_run else self.cell, record=_record(event))
         elif isinstance(event, Phase):
             self._log.write("phase", cell=self.cell, share=self._share(), **dataclasses.asdict(event))
         elif isinstance(event, Progress):

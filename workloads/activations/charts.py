@@ -126,7 +126,7 @@ def _throughput(estimates: Sequence[Estimate]) -> Chart | None:
         return None
 
     def rate(e: Estimate, seconds: float | None) -> float | None:
-        moved = bytes_per_element("forward" if e.arm == COPY else str(e.dimensions["pass"]), e.dtype) * int(e.dimensions["elements"])
+        moved = bytes_per_element(str(e.dimensions["pass"]), e.dtype) * int(e.dimensions["elements"])
         return moved / seconds if seconds else None
 
     groups = _by_implementation([e for e in times if e.arm != COPY])

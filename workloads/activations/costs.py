@@ -41,7 +41,7 @@ def duration_s(plan: Plan, device_kind: DeviceKind) -> float:
         total += timers * (0.5 + 2 * observations * arm_count(cell, device_kind) * max(cell.segment_s, call_s))
         if index == 0 and "numpy" in cell.implementations:
             passes = 1 if cell.mode == "forward" else 2
-            total += passes * (0.5 + 2 * observations * (7 * max(cell.segment_s, 2e-3) + max(cell.segment_s, 60e-3)))
+            total += passes * (0.5 + 2 * observations * (8 * max(cell.segment_s, 2e-3) + max(cell.segment_s, 60e-3)))
     return total
 
 
