@@ -305,7 +305,7 @@ def compare(arms: Sequence[Arm], baseline: ArmKey, sampler: Sampler, sampling: S
                 running.append(state)
                 spent += calibration_s
         except Exception as error:  # whatever an arm raises, the others can still be measured
-            reason = _described(error)
+            reason = described(error)
         if reason:
             yield Excluded(sampler.metric, arm, reason)
     if not running:
@@ -384,7 +384,7 @@ def _reference(arms: Sequence[Arm], baseline: ArmKey) -> ArmKey:
     return ranked[0].key
 
 
-def _described(error: Exception) -> str:
+def described(error: Exception) -> str:
     """An exception as a reason: its kind and the first line of its text."""
     lines = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
