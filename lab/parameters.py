@@ -63,7 +63,7 @@ def parameter(
     ``ge``/``le`` are enforced (both ends included); ``step`` and ``scale`` only shape the widget. ``labels`` gives a reader's
     name for each choice. ``group="main"`` shows it as a main slider. ``sweep=True`` allows several values in one run.
     """
-    extra = {"unit": unit, "step": step, "scale": scale, "labels": dict(labels or {}), "group": group, "sweep": sweep}
+    extra: Any = {"unit": unit, "step": step, "scale": scale, "labels": dict(labels or {}), "group": group, "sweep": sweep}
     return pydantic.Field(default, title=title, description=help, ge=ge, le=le, json_schema_extra=extra)
 
 

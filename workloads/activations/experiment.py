@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 from lab.memory import torch_peak_memory
-from lab.records import Phase, Progress, Record
+from lab.records import Phase, Progress, Protocol, Record, Role, Scalar
 from lab.rotation import Rotation, cache_bytes, rotated_buffers
 from lab.statistics import LOOKS
 from lab.timing import Arm, DeviceTimeSampler, LatencySampler, Sampler, Sampling, compare, synchronizer
 from lab.workload import Context
 from workloads.activations import fused
+from workloads.activations.findings import FRAMEWORK
 from workloads.activations.functions import FUNCTIONS, minimum, suppression
 from workloads.activations.operation_count import ASSIGNED, literal_count
 from workloads.activations.parameters import COPY, GELUS, PUBLISHED_N, ActivationParameters
@@ -41,9 +42,10 @@ class Candidate:
     function: Callable[[Tensor], Tensor] | None
     reason: str = ""
 
-    @property
-    def role(self) -> str:
-        return "technique" if FUNCTIONS[self.name].role == "technique" else "baseline"
+
+def role_of(name: str) -> Role:
+    """The role of a function's arms; ``copy``, the limit, stands with the baselines."""
+    return "technique" if FUNCTIONS[name].role == "technique" else "baseline"
 
 
 def run(params: ActivationParameters, context: Context) -> Iterator[Phase | Progress | Record]:
@@ -70,10 +72,9 @@ def _scaled(event: Phase | Progress | Record, low: float, high: float) -> Phase 
 def counts(params: ActivationParameters) -> Iterator[Record]:
     """Operations, bytes and gating of the chosen functions: exact, independent of the machine."""
 
-    def exact(name: str, protocol: str, implementation: str, metric: str, value: float, unit: str) -> Record:
-        role = "technique" if FUNCTIONS[name].role == "technique" else "baseline"
-        dimensions = {"elements": 1, "pass": "forward", "cache": ""}
-        return Record(protocol, name, role, implementation, "", "", metric, float(value), unit, dimensions=dimensions)  # type: ignore[arg-type]
+    def exact(name: str, protocol: Protocol, implementation: str, metric: str, value: float, unit: str) -> Record:
+        dimensions: dict[str, Scalar] = {"elements": 1, "pass": "forward", "cache": ""}
+        return Record(protocol, name, role_of(name), implementation, "", "", metric, float(value), unit, dimensions=dimensions)
 
     # The claims' functions are counted even when they are not among those that are timed: counting costs nothing.
     names = dict.fromkeys((*params.functions, *GELUS, "phi6", "zeta_ln2"))
@@ -104,16 +105,17 @@ def published_benchmark(params: ActivationParameters) -> Iterator[Phase | Progre
         yield Phase("published benchmark", f"NumPy {np.__version__}, {direction}")
         arms = []
         for name in names:
-            role = "technique" if FUNCTIONS[name].role == "technique" else "baseline"
             ways: dict[str, Call] = {  # NumPy has no erf, so gelu_erf exists as the framework's kernel only
                 way: getattr(expressions[name], direction)
                 for way, expressions in (("numpy", EXPRESSIONS), ("numpy_product", PRODUCT_POWERS))
                 if name in expressions
             }
-            arms += [Arm(name, way, role, "cpu", "float32", lambda i, function=function: function(x)) for way, function in ways.items()]  # type: ignore[misc]
+            arms += [
+                Arm(name, way, role_of(name), "cpu", "float32", lambda i, function=function: function(x)) for way, function in ways.items()
+            ]
             if direction == "forward":
-                arms.append(Arm(name, "framework", role, "cpu", "float32", lambda i, function=EAGER[name]: function(tensor)))  # type: ignore[misc]
-        dimensions = {"elements": PUBLISHED_N, "pass": direction, "cache": "warm"}
+                arms.append(Arm(name, FRAMEWORK, role_of(name), "cpu", "float32", lambda i, function=EAGER[name]: function(tensor)))
+        dimensions: dict[str, Scalar] = {"elements": PUBLISHED_N, "pass": direction, "cache": "warm"}
         sampler = LatencySampler(synchronizer("cpu"))
         sampling = _sampling(params)
         for outcome in compare(arms, ("gelu_tanh", "numpy"), sampler, sampling):
@@ -139,11 +141,11 @@ def comparison(params: ActivationParameters, context: Context) -> Iterator[Phase
 
     tensor_bytes = params.n * dtype.itemsize
     rotation = rotated_buffers(make, tensor_bytes * (2 if backward else 1), cache_bytes(device))
-    dimensions = {"elements": params.n, "pass": params.mode, "cache": "warm" if rotation.reason else "cold"}
+    dimensions: dict[str, Scalar] = {"elements": params.n, "pass": params.mode, "cache": "warm" if rotation.reason else "cold"}
 
     arms: list[Arm] = []
     for candidate in candidates(params, device):
-        unavailable = Arm(candidate.name, candidate.implementation, candidate.role, device, params.dtype, lambda i: None)  # type: ignore[arg-type]
+        unavailable = Arm(candidate.name, candidate.implementation, role_of(candidate.name), device, params.dtype, lambda i: None)
         if candidate.function is None:
             yield from _missing(unavailable, candidate.reason, dimensions)
             continue
@@ -259,7 +261,7 @@ def _step(candidate: Candidate, backward: bool) -> Call:
     return copy_both_ways if candidate.name == COPY else forward_backward
 
 
-def _missing(arm: Arm, reason: str, dimensions: dict[str, Any]) -> Iterator[Record]:
+def _missing(arm: Arm, reason: str, dimensions: dict[str, Scalar]) -> Iterator[Record]:
     for metric in ("latency_s", "device_time_s"):
         yield arm.record("sound", metric, None, "s", reason=reason, dimensions=dimensions)
 
