@@ -110,11 +110,9 @@ def published_benchmark(params: ActivationParameters) -> Iterator[Phase | Progre
                 for way, expressions in (("numpy", EXPRESSIONS), ("numpy_product", PRODUCT_POWERS))
                 if name in expressions
             }
-            arms += [
-                Arm(name, way, role_of(name), "cpu", "float32", lambda i, function=function: function(x)) for way, function in ways.items()
-            ]
+            arms += [Arm(name, way, role_of(name), "cpu", "float32", _same_input(function, x)) for way, function in ways.items()]
             if direction == "forward":
-                arms.append(Arm(name, FRAMEWORK, role_of(name), "cpu", "float32", lambda i, function=EAGER[name]: function(tensor)))
+                arms.append(Arm(name, FRAMEWORK, role_of(name), "cpu", "float32", _same_input(EAGER[name], tensor)))
         dimensions: dict[str, Scalar] = {"elements": PUBLISHED_N, "pass": direction, "cache": "warm"}
         sampler = LatencySampler(synchronizer("cpu"))
         sampling = _sampling(params)
@@ -123,6 +121,10 @@ def published_benchmark(params: ActivationParameters) -> Iterator[Phase | Progre
                 yield replace(record, whole_run=True)
             done = (getattr(outcome, "index", -1) + 1) / max(sampling.looks)
             yield Progress((index + done) / len(passes), f"published benchmark, {direction}")
+
+
+def _same_input(function: Call, value: Any) -> Callable[[int], object]:
+    return lambda i: function(value)
 
 
 def comparison(params: ActivationParameters, context: Context) -> Iterator[Phase | Progress | Record]:
