@@ -1,8 +1,8 @@
 """CSV cells and tables that read back exactly and that a spreadsheet does not execute.
 
 Numbers are written as ``repr`` writes them, so floats come back bit for bit. Text that a spreadsheet would take for a formula gets a
-leading apostrophe: text that begins, after white space, control characters and apostrophes, with = + - @ or their full-width forms, or
-that begins with a tab or a line break. A number written as text stays as it is, a minus sign included. Reading takes that one
+leading apostrophe: text that begins, after white space, control characters and apostrophes, with = + - @, their full-width forms, a tab
+or a line break. A number written as text stays as it is, a minus sign included. Reading takes that one
 apostrophe away again. Rows end in \\n, the encoding is UTF-8.
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from lab.records import Scalar
 
 _QUOTED = re.compile(r'[,"\r\n]')
-_FORMULA = re.compile(r"'*(?:[\s\x00-\x1f\x7f\ufeff\u200b-\u200f]*[=+\-@＝＋－＠]|[\t\r\n])")
+_FORMULA = re.compile(r"'*[\s\x00-\x1f\x7f\ufeff\u200b-\u200f]*[=+\-@＝＋－＠\t\r\n]")
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?")
 
 
