@@ -47,6 +47,7 @@ class Results:
     checks: list[dict[str, Any]] = field(default_factory=list)
     tuning: list[dict[str, Any]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     targets: dict[str, bool] = field(default_factory=dict)
 
 
@@ -168,7 +169,7 @@ def measure(
         dy = torch.randn(results.n, device=device).to(DTYPES[dtype_name])
         for name in names:
             if time.monotonic() > deadline:
-                results.failures.append(f"{implementation} {name} {dtype_name}: left out, the time budget is spent")
+                results.left_out.append(f"{implementation} {name} {dtype_name}")
                 continue
             try:
                 call = implementation_of(name, implementation)
@@ -215,7 +216,7 @@ def tune(results: Results, device: torch.device, dtypes: tuple[str, ...], deadli
                 found = []
                 for config in fused.CANDIDATES:
                     if time.monotonic() > deadline:
-                        results.failures.append(f"tune {name} {dtype_name} {direction}: cut short, the time budget is spent")
+                        results.left_out.append(f"tune {name} {dtype_name} {direction} from {config} on")
                         break
 
                     def call(
@@ -264,12 +265,14 @@ def judge(results: Results) -> None:
             if both and gelus:
                 words = f"{name} {dtype_name} forward + backward: {both['ms']:.4f} ms, framework GELU {min(gelus):.4f} ms"
                 results.targets[words] = both["ms"] <= min(gelus)
+    if not results.targets:
+        print("not measured: the targets are for the fused kernels")
     for words, met in results.targets.items():
         print("met   " if met else "MISSED", words)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the bench; exit status 1 where a check or a target failed or a section could not run."""
+    """Runs the bench. Exit status 1 where a kernel was wrong or a section could not run; a missed target is printed, not an error."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--tune", action="store_true", help="also time every launch configuration")
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
@@ -321,7 +324,9 @@ def main(arguments: list[str] | None = None) -> int:
         options.json.write_text(json.dumps(asdict(results), indent=1))
     for failure in results.failures:
         print("FAILED", failure.splitlines()[0], failure.splitlines()[-1] if "\n" in failure else "")
-    return 1 if results.failures or not all(results.targets.values()) else 0
+    if results.left_out:
+        print(f"left out, as the budget of {options.budget:g} s was spent: {', '.join(results.left_out)}")
+    return 1 if results.failures else 0
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from workloads.activations.functions import FUNCTIONS
 
@@ -123,8 +122,10 @@ class _Activation(torch.autograd.Function):
         return forward(name, x)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+        # With create_graph=True the kernel's result would count as a constant, and a second derivative would be silently wrong.
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            raise RuntimeError(f"the fused {ctx.name} has no second derivative; use the eager expression with create_graph=True")
         (x,) = ctx.saved_tensors
         return backward(ctx.name, x, dy), None
 
