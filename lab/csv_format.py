@@ -71,7 +71,10 @@ def _number(cell: str) -> int | float | None:
 
 
 def parse_scalars(column: Sequence[str]) -> list[Scalar | None]:
-    """A column that :func:`scalar_cell` wrote, in the type that all its cells have; text where they do not agree. None for empty cells."""
+    """A column that :func:`scalar_cell` wrote, in the type that all its cells have; text where they do not agree. None for empty cells.
+
+    Text that looks like a number comes back as one; the same cells are written again either way.
+    """
     present = {cell for cell in column if cell}
     if present <= {"true", "false"}:
         return [cell == "true" if cell else None for cell in column]

@@ -78,7 +78,7 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def record_rows(view: RunView) -> list[Row]:
+def _record_rows(view: RunView) -> list[Row]:
     """One row for each raw measurement, by column name; a parameter swept over is None for a measurement of the run as a whole."""
     known = fields(view.plan.model)
     swept = view.plan.swept
@@ -87,7 +87,6 @@ def record_rows(view: RunView) -> list[Row]:
     rows: list[Row] = []
     for stored in view.records:
         record = stored.record
-        value, reason = _value_with_reason(record.value, record.reason)
         row: Row = {
             "run_id": view.run_id,
             "workload": view.workload.name,
@@ -98,18 +97,18 @@ def record_rows(view: RunView) -> list[Row]:
             "device": record.device,
             "dtype": record.dtype,
             "metric": record.metric,
-            "value": value,
+            "value": record.value,
             "unit": record.unit,
             "repeat": record.repeat,
             "seed": record.seed,
-            "reason": reason,
+            "reason": record.reason,
         }
         row |= {name: record.dimensions.get(name) for name in view.workload.dimensions}
         rows.append(row | (parameters[stored.cell] if stored.cell >= 0 else whole_run))
     return rows
 
 
-def summary_rows(estimates: Sequence[Estimate], declared: Workload, plan: Plan) -> list[Row]:
+def _summary_rows(estimates: Sequence[Estimate], declared: Workload, plan: Plan) -> list[Row]:
     """One row for each estimate, by column name."""
     known = fields(plan.model)
     rows: list[Row] = []
@@ -120,6 +119,14 @@ def summary_rows(estimates: Sequence[Estimate], declared: Workload, plan: Plan) 
         row |= {f"p_{name}": known[name].text(estimate.swept[name]) if name in estimate.swept else None for name in plan.swept}
         rows.append(row)
     return rows
+
+
+def _reasoned(stored: StoredRecord) -> StoredRecord:
+    """The record with a reason where its value is missing or not finite."""
+    value, reason = _value_with_reason(stored.record.value, stored.record.reason)
+    if (value, reason) == (stored.record.value, stored.record.reason):
+        return stored
+    return dataclasses.replace(stored, record=dataclasses.replace(stored.record, value=value, reason=reason))
 
 
 def _value_with_reason(value: float | None, reason: str) -> tuple[float | None, str]:
@@ -138,6 +145,8 @@ class _Contents:
 
 def _contents(view: RunView) -> _Contents:
     complete = manifest(view)
+    # Before anything is computed from them: what is written must be all that summary and verdicts rest on.
+    view = dataclasses.replace(view, records=[_reasoned(stored) for stored in view.records])
     estimates = summarise(view.workload, view.plan, view.records)
     judged = verdicts(view.workload, estimates, Evidence.from_manifest(complete))
     dimensions = view.workload.dimensions
@@ -146,8 +155,8 @@ def _contents(view: RunView) -> _Contents:
     return _Contents(
         complete,
         {
-            RECORDS: ((*RECORD_COLUMNS, *dimensions, *parameters), record_rows(view)),
-            SUMMARY: ((*SUMMARY_COLUMNS, *dimensions, *swept), summary_rows(estimates, view.workload, view.plan)),
+            RECORDS: ((*RECORD_COLUMNS, *dimensions, *parameters), _record_rows(view)),
+            SUMMARY: ((*SUMMARY_COLUMNS, *dimensions, *swept), _summary_rows(estimates, view.workload, view.plan)),
             VERDICTS: (VERDICT_COLUMNS, [dataclasses.asdict(verdict) for verdict in judged]),
         },
     )
