@@ -31,7 +31,9 @@ def summary_of(times, protocol="sound", **changes):
     """Means and every pair's ratio (baseline time / technique time) from {(arm, implementation): seconds}."""
     means = [estimate(arm, how, seconds, protocol=protocol, **changes) for (arm, how), seconds in times.items()]
     ratios = [
-        estimate(t.arm, t.implementation, b.mean / t.mean, baseline=(b.arm, b.implementation), statistic="ratio", protocol=protocol, **changes)
+        estimate(
+            t.arm, t.implementation, b.mean / t.mean, baseline=(b.arm, b.implementation), statistic="ratio", protocol=protocol, **changes
+        )
         for t, b in pairs(means)
     ]
     return means + ratios
@@ -60,6 +62,19 @@ def test_best_compares_the_fastest_of_each_side_across_implementations():
     assert best.hardware_class == "cpu"
 
 
+def test_best_is_not_claimed_where_only_unfused_expressions_were_measured():
+    times = {key: seconds for key, seconds in SOUND.items() if key[1] == "eager"}
+    (best,) = [m for m in measure(claims()["act-speed-phi6"], summary_of(times)) if m.comparison == "best"]
+    assert best.value is None
+    assert "this run leaves them out" in best.reason
+    failed = estimate("phi6", "compiled", 1.0, reason="no C++ compiler")
+    failed = Estimate(
+        **{name: getattr(failed, name) for name in failed.__slots__} | {"mean": None, "ci_low": None, "ci_high": None, "n": 0}
+    )
+    (best,) = [m for m in measure(claims()["act-speed-phi6"], [*summary_of(times), failed]) if m.comparison == "best"]
+    assert "no C++ compiler" in best.reason
+
+
 def test_the_published_benchmark_is_judged_apart_and_its_best_undoes_the_cube():
     times = {("gelu_tanh", "numpy"): 60.0, ("gelu_tanh", "numpy_product"): 1.2, ("phi6", "numpy"): 0.5, ("gelu_tanh", "framework"): 1.0}
     elements = {"elements": 1_000_000, "pass": "forward", "cache": "warm"}
@@ -74,7 +89,9 @@ def test_the_published_benchmark_is_judged_apart_and_its_best_undoes_the_cube():
 
 
 def test_the_largest_n_is_judged_and_fp32_before_narrower_types():
-    small = summary_of({("gelu_tanh", "eager"): 1.0, ("phi6", "eager"): 1.0}, dimensions={"elements": 1024, "pass": "forward", "cache": "cold"})
+    small = summary_of(
+        {("gelu_tanh", "eager"): 1.0, ("phi6", "eager"): 1.0}, dimensions={"elements": 1024, "pass": "forward", "cache": "cold"}
+    )
     half = summary_of({("gelu_tanh", "eager"): 1.0, ("phi6", "eager"): 5.0}, dtype="bfloat16")
     large = summary_of({("gelu_tanh", "eager"): 1.0, ("phi6", "eager"): 4.0})
     values = {m.value for m in measure(claims()["act-speed-phi6"], small + half + large)}
@@ -93,7 +110,12 @@ def test_a_drifting_ratio_carries_its_flaw():
 
 def estimate_with_reason(e):
     return estimate(
-        e.arm, e.implementation, e.mean, baseline=(e.baseline_arm, e.baseline_implementation), statistic="ratio", reason="drift: 7 % over the run"
+        e.arm,
+        e.implementation,
+        e.mean,
+        baseline=(e.baseline_arm, e.baseline_implementation),
+        statistic="ratio",
+        reason="drift: 7 % over the run",
     )
 
 
