@@ -14,17 +14,19 @@ Definitions, for observations v_1 … v_n in the order they were taken:
 - **Drift**: the straight line through the log ratios rises or falls over the run by more than a practical margin, and its slope differs
   from 0 at 1 % in a t test on batch means (batch size chosen in the same way from the residuals).
 
-Coverage of the 95 % interval by simulation (20,000 series each; stopped by :func:`precise_enough`; lowest of five precisions from
-"always 40" to "mostly 10"):
+Coverage of the 95 % interval by simulation, where :func:`precise_enough` decides when to stop: the lowest of five precisions from "always
+40" to "mostly 10" (4,000 AR(1) series each, standard error 0.4 points or less; the last row takes observations for independent):
 
     ==========================  =======  =======  =======
     noise \\ autocorrelation      0        0.3      0.6
     ==========================  =======  =======  =======
-    normal                      98.4 %   96.2 %   93.1 %
-    difference of log skewed    97.6 %   95.5 %   93.2 %
-    exponential                 94.4 %   93.7 %   92.6 %
+    normal                      98.2 %   96.7 %   92.7 %
+    difference of log skewed    97.5 %   95.6 %   93.3 %
+    exponential                 94.5 %   93.5 %   92.1 %
     plain t interval, normal    97.8 %   90.9 %   73.3 %
     ==========================  =======  =======  =======
+
+Without early stopping (40 observations) normal noise gives 98.8, 98.3 and 96.9 %.
 
 Nothing here estimates in silence: a value that is not finite, a ratio of values that are not positive, and fewer than 5 observations
 give no interval and say why.

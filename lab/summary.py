@@ -68,7 +68,7 @@ def summarise(workload: Workload, plan: Plan, records: Sequence[StoredRecord]) -
     groups: dict[tuple, dict[ArmKey, _Arm]] = {}
     for stored in records:
         record = stored.record
-        dimensions = tuple(record.dimensions.items())
+        dimensions = tuple(sorted(record.dimensions.items()))
         key = (stored.cell, record.protocol, record.metric, record.device, record.dtype, dimensions)
         arms = groups.setdefault(key, {})
         arm = arms.get((record.arm, record.implementation))
