@@ -1,14 +1,14 @@
 """Draws :class:`lab.records.Chart`: a Plotly figure in the lab's style, and the same numbers as a table.
 
-Colours come from Okabe and Ito's palette, three of them darkened so that every colour keeps at least 3:1 contrast on the light and on
-the dark background (``.streamlit/config.toml``): one figure serves both themes. Series differ in marker and dash as well as in
-colour. Text and grid lines are left to the theme.
+Colours come from Okabe and Ito's palette, two of them darkened so that every colour keeps at least 3:1 contrast on the light and on
+the dark background (``.streamlit/config.toml``): one figure serves both themes. Series differ in marker, and baselines in dash, as
+well as in colour; bars beyond the first five are hatched. Text and grid lines are left to the theme.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -17,10 +17,10 @@ import plotly.graph_objects as go
 from lab import formatting
 from lab.records import Chart, Scalar, Series
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#C46A9E", "#B57B00", "#2A8FCC", "#8C6BB1")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#C46A9E", "#B57B00")
 NEUTRAL = "#7B7F8A"  # limits and reference lines
 MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "cross", "star")
-PATTERNS = {"technique": "", "baseline": "/", "limit": "."}
+PATTERNS = ("", "/", "x", ".")  # of bars: the next one each time the colours begin anew
 DASHES = {"technique": "solid", "baseline": "dash", "limit": "dot"}
 HEIGHT = 400  # pixels of the plot with its axes; fixed, so that nothing below moves while a run is live
 LEGEND_ROW = 22
@@ -35,38 +35,52 @@ class Style:
 
     colour: str
     marker: str
+    pattern: str
 
 
-def styles(names: Iterable[str], known: Mapping[str, Style] | None = None) -> dict[str, Style]:
-    """A style for each name: ``known`` ones keep theirs, others get the next. 7 colours × 8 markers: 56 pairs before one returns."""
-    found = dict(known or {})
-    for name in names:
-        if name not in found:
-            place = len(found)
-            found[name] = Style(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)])
+_ALL_STYLES = tuple(
+    Style(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)], PATTERNS[place // len(COLOURS) % len(PATTERNS)])
+    for place in range(len(COLOURS) * len(MARKERS))
+)
+
+
+def styles(charts: Sequence[Chart], known: Mapping[str, Style] | None = None) -> dict[str, Style]:
+    """One style for each series name, the same in all ``charts`` and different within each; ``known`` ones are kept where possible.
+
+    A name takes the first style that no name takes which it shares a chart with: few colours, little hatching. 5 colours × 8 markers
+    give 40 styles; a chart with more series than that repeats them.
+    """
+    found: dict[str, Style] = {}
+    names = [[series.name for series in chart.series] for chart in charts]
+    for name in dict.fromkeys(name for chart in names for name in chart):
+        taken = {found[other] for chart in names if name in chart for other in chart if other in found}
+        before = (known or {}).get(name)
+        free = (style for style in _ALL_STYLES if style not in taken)
+        found[name] = before if before is not None and before not in taken else next(free, _ALL_STYLES[len(found) % len(_ALL_STYLES)])
     return found
 
 
 def figure(chart: Chart, known: Mapping[str, Style] | None = None) -> go.Figure:
-    """The figure of ``chart``, drawn with the ``known`` styles (series without one get the next free style).
+    """The figure of ``chart`` in the ``known`` styles of its series (chosen anew where there are none).
 
     On a linear y axis values are divided by one SI prefix, named in the axis title; on a logarithmic one each tick carries its
     own prefix. A missing value leaves a gap. Hover texts give value and interval in words.
     """
-    drawn = styles((series.name for series in chart.series), known)
+    drawn = known if known is not None else styles([chart])
     factor, unit = _y_scale(chart)
     result = go.Figure()
     for series in chart.series:
         result.add_trace(_trace(chart, series, drawn[series.name], factor))
     for name, value in chart.limits.items():
-        result.add_trace(_limit(chart, name, value, factor))
-    entries = len(result.data)
+        result.add_shape(**_limit(f"{name}: {formatting.quantity(value, chart.y_unit)}", value / factor))
+    entries = len(chart.series) + len(chart.limits)
     result.update_layout(
         height=HEIGHT + LEGEND_ROW * min(math.ceil(entries / 3), LEGEND_ROWS),
-        margin={"l": 8, "r": 8, "t": 12, "b": 8},
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
         barmode="group",
+        scattermode="group" if chart.kind == "bar" else "overlay",
         showlegend=entries > 1,
-        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0, "xanchor": "left", "maxheight": LEGEND_ROW * LEGEND_ROWS},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "xanchor": "left", "maxheight": LEGEND_ROW * LEGEND_ROWS},
         hovermode="closest",
         hoverlabel={"align": "left"},
         dragmode=False,  # on a phone a drag scrolls the page
@@ -106,9 +120,11 @@ def _trace(chart: Chart, series: Series, style: Style, factor: float) -> go.Scat
             "width": 4,
         }
     common = {"x": _x_values(chart, series.x), "y": shown, "name": series.name, "hovertext": hover, "hoverinfo": "text", "error_y": bars}
-    if chart.kind == "bar":
-        pattern = {"shape": PATTERNS[series.emphasis], "fgopacity": 0.6}
+    if chart.kind == "bar" and not chart.y_log:
+        pattern = {"shape": style.pattern, "fgopacity": 0.6}
         return go.Bar(**common, marker={"color": colour, "pattern": pattern, "line": {"color": colour, "width": 1}})
+    if chart.kind == "bar":  # a bar's length means nothing on a logarithmic axis, which has no zero: points
+        return go.Scatter(**common, mode="markers", marker={"color": colour, "symbol": style.marker, "size": 11}, offsetgroup=series.name)
     dense = len(points) > MAX_MARKED_POINTS
     return go.Scatter(
         **common,
@@ -119,25 +135,21 @@ def _trace(chart: Chart, series: Series, style: Style, factor: float) -> go.Scat
     )
 
 
-def _limit(chart: Chart, name: str, value: float, factor: float) -> go.Scatter:
-    """A physical limit as a labelled dotted line across all of the chart's x values."""
-    xs = [x for series in chart.series for x in series.x]
-    numeric = [x for x in xs if isinstance(x, int | float)]
-    ends: Sequence[Scalar] = ()
-    if chart.kind == "line" and numeric:
-        ends = (min(numeric), max(numeric))
-    elif xs:
-        ends = (xs[0], xs[-1])
-    text = f"{name}: {formatting.quantity(value, chart.y_unit)}"
-    return go.Scatter(
-        x=_x_values(chart, ends),
-        y=[value / factor] * len(ends),
-        name=text,
-        mode="lines",
-        line={"color": NEUTRAL, "dash": "dot", "width": 2},
-        hovertext=text,
-        hoverinfo="text",
-    )
+def _limit(text: str, y: float) -> dict[str, object]:
+    """A physical limit: a dotted line across the whole plot with its name and value in the legend."""
+    line = {"color": NEUTRAL, "dash": "dot", "width": 2}
+    return {
+        "type": "line",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "yref": "y",
+        "y0": y,
+        "y1": y,
+        "line": line,
+        "name": text,
+        "showlegend": True,
+    }
 
 
 def _x_axis(chart: Chart) -> dict[str, object]:
@@ -163,7 +175,7 @@ def _y_axis(chart: Chart, factor: float) -> dict[str, object]:
         if chart.y_range is not None:
             axis["range"] = [bound / factor for bound in chart.y_range]
         elif chart.kind == "bar":
-            axis["rangemode"] = "tozero"
+            axis["range"] = [bound / factor for bound in _bar_range(chart)]
         return axis
     low, high = chart.y_range or (min(values), max(values))
     ticks = _decades(low, high)
@@ -172,6 +184,18 @@ def _y_axis(chart: Chart, factor: float) -> dict[str, object]:
     bounds = (math.log10(low), math.log10(high)) if chart.y_range else (math.floor(math.log10(low)), math.ceil(math.log10(high)))
     axis["range"] = [bounds[0] - 0.05, max(bounds[1], bounds[0] + 1) + 0.05]
     return axis
+
+
+def _bar_range(chart: Chart) -> tuple[float, float]:
+    """From zero to the highest value with its interval; one longer than half of that is cut, or bars would shrink to nothing."""
+    values = _y_values(chart)
+    ends = [end for series in chart.series for end in (*series.low, *series.high) if end is not None]
+    top, bottom = max([*values, 0.0]), min([*values, 0.0])
+    reach = 0.5 * (top - bottom)
+    high = max(top, min(max([*ends, top]), top + reach))
+    low = min(bottom, max(min([*ends, bottom]), bottom - reach)) if bottom < 0 else 0.0
+    margin = 0.05 * (high - low)
+    return (low - margin if low < 0 else 0.0), high + margin or 1.0
 
 
 def _y_scale(chart: Chart) -> tuple[float, str]:

@@ -61,8 +61,8 @@ def quantity(value: float | None, unit: str, reason: str = "") -> str:
     if value is None:
         return f"{NOT_MEASURED}: {reason}" if reason else NOT_MEASURED
     factor, shown = prefix(value, unit)
-    digits = 3 if factor != 1.0 or shown == "×" or not float(value).is_integer() else 4
-    return _with_unit(number(value / factor, digits), shown)
+    scaled = float(f"{value / factor:.12g}")  # 1e-05 / 1e-06 is 10 and not 9.999…
+    return _with_unit(number(scaled, 3), shown)
 
 
 def interval(low: float | None, high: float | None, unit: str) -> str:
@@ -126,6 +126,12 @@ def time_of_day(text: str) -> str:
     """ "21 November 2026, 14:05 UTC" from an ISO 8601 time; other text comes back as it is."""
     moment = _moment(text)
     return text if moment is None else f"{date(text)}, {moment:%H:%M} UTC"
+
+
+def sentence(text: str) -> str:
+    """``text`` with a capital at its start and a full stop at its end; "" stays ""."""
+    text = text.strip()
+    return f"{text[0].upper()}{text[1:]}{'' if text[-1] in '.!?…' else '.'}" if text else ""
 
 
 def moment(seconds: float) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -12,29 +10,31 @@ from lab import environment
 from lab.ui.page_state import PageState
 from lab.ui.results import Results
 
-MIME = {".csv": "text/csv", ".json": "application/json"}
-WHAT = {"verdicts.csv": "Verdicts", "summary.csv": "Summary", "records.csv": "Raw records", "manifest.json": "Manifest"}
+MIME = {"csv": "text/csv", "json": "application/json", "zip": "application/zip"}
+WHAT = {
+    "run.zip": "All files",
+    "verdicts.csv": "Verdicts",
+    "summary.csv": "Summary",
+    "records.csv": "Raw records",
+    "manifest.json": "Manifest",
+    "run.json": "Everything",
+}
 
 
 def downloads(found: Results, key: str) -> None:
-    """A button for each file and one for all of them."""
-    files = found.files
-    name = found.view.run_id
+    """A button for each file; ``key`` tells those of one run from another's."""
     with st.container(horizontal=True):
-        st.download_button(
-            "All files (zip)",
-            lambda: _archive(found),
-            f"{name}.zip",
-            "application/zip",
-            key=f"{key}:zip",
-            on_click="ignore",
-            type="primary",
-            icon=":material/download:",
-        )
         for file, label in WHAT.items():
-            ending = file[file.rindex(".") :]
+            ending = file.rpartition(".")[2]
             st.download_button(
-                f"{label} ({ending[1:].upper()})", files[file], f"{name}-{file}", MIME[ending], key=f"{key}:{file}", on_click="ignore"
+                f"{label} ({ending.upper()})",
+                found.files[file],
+                f"{found.view.run_id}-{file}" if not file.startswith("run.") else f"{found.view.run_id}.{ending}",
+                MIME[ending],
+                key=f"{key}:{file}",
+                on_click="ignore",  # a download changes nothing on the page
+                type="primary" if ending == "zip" else "secondary",
+                icon=":material/download:",
             )
 
 
@@ -56,11 +56,3 @@ def _command(state: PageState) -> str:
     device = environment.device_kind(state.kind)
     preset = state.choice.preset(state.workload, state.kind)
     return environment.reproducing_command(state.workload.name, preset, dict(state.choice.texts), device)
-
-
-def _archive(found: Results) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file, content in found.files.items():
-            archive.writestr(f"{found.view.run_id}/{file}", content)
-    return packed.getvalue()

@@ -56,8 +56,7 @@ def show(name: str) -> None:
 
 def _heading(declared: Workload) -> None:
     st.title(declared.title)
-    st.markdown(f"##### Claim: {plain(declared.question)}")
-    st.caption(f"Source: {plain(declared.source)}")
+    st.markdown(f"**The claim:** {plain(declared.question)}  \n:small[:gray[Source: {plain(declared.source)}]]")
 
 
 # --- set up, run, cancel --------------------------------------------------------------------------------------------------------
@@ -66,7 +65,7 @@ def _heading(declared: Workload) -> None:
 def _set_up(state: PageState, run: Run | None) -> None:
     active = run is not None and run.active
     with st.container(border=True):
-        with st.container(horizontal=True, gap="large"):
+        with st.container(horizontal=True, gap="medium"):
             _preset(state)
             _device(state)
         parameters(state)
@@ -78,7 +77,10 @@ def _set_up(state: PageState, run: Run | None) -> None:
             if plan is not None:
                 seconds = state.workload.duration_s(plan, state.kind)
                 cells = f" for {len(plan.cells)} combinations" if len(plan.cells) > 1 else ""
-                st.caption(f"About {formatting.duration(seconds)} of measuring{cells}, plus start-up and compilation.", width="content")
+                time = formatting.sentence(
+                    f"about {formatting.duration(seconds)}" if seconds >= 1 else formatting.duration(seconds)
+                ).rstrip(".")
+                st.caption(f"{time} of measuring{cells}, plus start-up and compilation.", width="content")
     if obstacle:
         st.error(plain(obstacle), icon=":material/error:")
     if state.problem:
@@ -141,13 +143,15 @@ def _results(state: PageState, run: Run | None) -> None:
         shown = st.segmented_control("Show", which, default=OWN, required=True, key=state.key("show"), label_visibility="collapsed")
         found = own if shown == OWN else recorded
     else:
-        st.header("Results" if own is not None else "Recorded run", divider="gray")
+        st.header("Results" if own is not None or recorded is None else "Recorded run", divider="gray")
         found = own or recorded
     if found is None:
         st.info("Nothing has been run yet, and no run is recorded for this experiment. Press Run: results appear here as they arrive.")
-        with st.expander("Links and command line"):
+        method, link = st.tabs(["Method", "Links and command line"])
+        with method:
+            _method(state.workload)
+        with link:
             links(state, None)
-        _method(state.workload)
         return
     if found is own and run is not None:
         _ended(run, found)
@@ -166,7 +170,7 @@ def _ended(run: Run, found: Results) -> None:
     made = len(found.view.records)
     kept = f"{made:,} measurements made before are kept and shown." if made else "Nothing was measured before."
     word = {"cancelled": "The run was cancelled.", "interrupted": "The run was interrupted."}.get(run.status, "The run failed.")
-    st.warning(plain(" ".join(part for part in (word, run.reason, kept) if part)), icon=":material/warning:")
+    st.warning(plain(" ".join(part for part in (word, formatting.sentence(run.reason), kept) if part)), icon=":material/warning:")
 
 
 def _recorded_label(found: Results) -> None:

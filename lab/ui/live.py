@@ -31,26 +31,29 @@ def _panel(state: PageState) -> None:
         st.rerun()
     st.progress(min(max(run.progress, 0.0), 1.0), text=plain(standing(run)))
     found = results.of_run(run.id)
-    ratios = [e for e in found.estimates if e.statistic == "ratio" and e.mean is not None][-MAX_RATIOS:]
+    ratios = [e for e in found.estimates if e.statistic == "ratio" and e.mean is not None and e.implementation == e.baseline_implementation]
     with st.container(horizontal=True):
-        st.metric("Elapsed", elapsed(run), border=True, width=150)
-        st.metric("Cell", f"{min(run.cell + 1, run.n_cells)} of {run.n_cells}", border=True, width=150)
-        st.metric("Measurements", f"{len(found.view.records):,}", border=True, width=150)
-        for estimate in ratios:
+        st.metric("Elapsed", elapsed(run), border=True, width=150, height="stretch")
+        st.metric("Cell", f"{min(run.cell + 1, run.n_cells)} of {run.n_cells}", border=True, width=150, height="stretch")
+        st.metric("Measurements", f"{len(found.view.records):,}", border=True, width=150, height="stretch")
+        for estimate in ratios[-MAX_RATIOS:]:
             _ratio(found, estimate)
     figures(found.figures, run.id)
 
 
 def _ratio(found: results.Results, estimate: Estimate) -> None:
-    names = (estimate.arm, estimate.baseline_arm, estimate.implementation, estimate.baseline_implementation)
-    technique, baseline, implementation, other = (formatting.labelled(name, found.workload.labels) for name in names)
+    labels = found.workload.labels
     metric = found.workload.metrics[estimate.metric].title
+    cell = formatting.cell({**estimate.dimensions, **estimate.swept})
     st.metric(
-        f"{technique} against {baseline}",
+        f"{formatting.labelled(estimate.arm, labels)} against {formatting.labelled(estimate.baseline_arm, labels)}",
         formatting.quantity(estimate.mean, estimate.unit),
-        help=plain(f"{metric}: {implementation} against {other}. Above 1 favours the technique."),
+        formatting.labelled(estimate.implementation, labels),
+        delta_color="off",
+        delta_arrow="off",
+        help=plain(f"{metric}, {cell}. Above 1 favours the technique."),
         border=True,
-        width=230,
+        width=250,
     )
 
 

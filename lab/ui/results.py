@@ -40,13 +40,16 @@ class Results:
 
     @cached_property
     def charts(self) -> list[Chart]:
-        return self.workload.charts(self.estimates, self.view.records)
+        """The workload's charts that have a point to show."""
+        found = self.workload.charts(self.estimates, self.view.records)
+        return [chart for chart in found if any(y is not None for series in chart.series for y in series.y)]
 
     @cached_property
     def figures(self) -> list[tuple[Chart, go.Figure]]:
         """Each chart with its figure: drawn once, so that a rerun sends the browser the very same figure and nothing flickers."""
-        styles = _styles(self.workload.name)
-        styles.update(charts.styles((series.name for chart in self.charts for series in chart.series), styles))
+        before = _styles(self.workload.name)
+        styles = charts.styles(self.charts, before)
+        before.update(styles)
         return [(chart, charts.figure(chart, styles)) for chart in self.charts]
 
     @cached_property
@@ -55,13 +58,13 @@ class Results:
 
     @cached_property
     def files(self) -> Mapping[str, bytes]:
-        """The four files of the export, by name."""
-        return export.bundle(self.view)
+        """What can be downloaded, by name: the four files, all of it as one JSON document, the four as one archive."""
+        return {**export.bundle(self.view), "run.json": export.as_json(self.view), "run.zip": export.as_zip(self.view)}
 
 
 @st.cache_resource(show_spinner=False)
 def _styles(workload_name: str) -> dict[str, charts.Style]:
-    """The styles that series names have in this workload: the same in every chart, run and browser."""
+    """The styles that series names last had in this workload, so that a live chart keeps its colours as series appear."""
     return {}
 
 

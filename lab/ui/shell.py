@@ -8,16 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from lab.workload import Workload, workloads
 
-ROOT = Path(__file__).resolve().parents[2]
 NAME = "Efficiency Lab"
 
 
 def frame(title: str = "") -> None:
     """Set up the page called ``title`` ("" for the overview) and draw the sidebar."""
-    st.set_page_config(page_title=f"{title} · {NAME}" if title else NAME, page_icon=":material/experiment:", layout="wide")
+    st.set_page_config(page_title=f"{title} · {NAME}" if title else NAME, page_icon="⚖️", layout="wide")
     with st.sidebar:
         st.markdown(f"**{NAME}**")
         st.page_link("app.py", label="Overview", icon=":material/home:")
@@ -27,10 +27,12 @@ def frame(title: str = "") -> None:
 
 
 def with_page() -> list[Workload]:
-    """The workloads that have a page of their own."""
-    return [workload for workload in workloads().values() if (ROOT / page(workload)).is_file()]
+    """The workloads that have a page in this app."""
+    context = get_script_run_ctx()
+    root = Path(context.main_script_path).parent if context else Path()
+    return [workload for workload in workloads().values() if (root / page(workload)).is_file()]
 
 
 def page(workload: Workload) -> str:
-    """The path of a workload's page from the root of the repository."""
+    """The path of a workload's page, from the folder of the start page."""
     return f"pages/{workload.name}.py"

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
+import pandas as pd
 import streamlit as st
 
 from lab import formatting
@@ -46,48 +47,57 @@ def counts(found: Sequence[Verdict]) -> list[tuple[str, int]]:
 
 
 def cards(found: Sequence[Verdict]) -> None:
-    """One card for each claim, in the order given, its comparisons side by side; claims nothing was measured for come last, as a list."""
+    """One card for each claim, comparisons side by side, cells inside their table's card; what was not measured comes last, as a list."""
     by_claim: dict[str, list[Verdict]] = {}
     for verdict in found:
         by_claim.setdefault(verdict.claim_id, []).append(verdict)
-    unmeasured = {claim_id: rows for claim_id, rows in by_claim.items() if all(row.verdict == words.NOT_MEASURED for row in rows)}
+    unmeasured = [claim_id for claim_id, rows in by_claim.items() if all(row.verdict == words.NOT_MEASURED for row in rows)]
     for claim_id, rows in by_claim.items():
-        if claim_id not in unmeasured:
-            _card(claims()[claim_id], rows)
-    if unmeasured:
-        with st.expander(f"{len(unmeasured)} more {'claim' if len(unmeasured) == 1 else 'claims'}: not measured in this run"):
-            for claim_id, rows in unmeasured.items():
+        claim = claims()[claim_id]
+        if claim_id not in unmeasured and claim.table not in by_claim:
+            _card(claim, rows, [row for cell in claim.cells for row in by_claim.get(cell, ())])
+    apart = [claim_id for claim_id in unmeasured if claims()[claim_id].table not in by_claim]
+    if apart:
+        with st.expander(f"{len(apart)} {'claim' if len(apart) == 1 else 'claims'} not measured in this run"):
+            for claim_id in apart:
                 claim = claims()[claim_id]
-                st.markdown(f"**{plain(claim.statement)}** · claimed {plain(claim.claimed_text)}")
-                for reason in dict.fromkeys(row.reason for row in rows):
-                    st.caption(plain(reason))
+                reasons = dict.fromkeys(row.reason for row in by_claim[claim_id])
+                st.markdown(f"**{plain(claim.statement)}** · claimed {plain(claim.claimed_text)}  \n:small[{plain(' '.join(reasons))}]")
 
 
-def _card(claim: Claim, rows: Sequence[Verdict]) -> None:
+def _card(claim: Claim, rows: Sequence[Verdict], cells: Sequence[Verdict]) -> None:
     with st.container(border=True):
         st.markdown(f"#### {plain(claim.statement)}")
-        st.caption(f"Claimed: **{plain(claim.claimed_text)}** · {plain(claim.source)}")
+        st.markdown(f"Claimed: **{plain(claim.claimed_text)}**  \n:small[:gray[{plain(claim.source)}]]")
         groups = [(name, [row for row in rows if row.comparison == name]) for name in COMPARISONS]
         shown = [(name, group) for name, group in groups if group]
-        for column, (name, group) in zip(st.columns(max(2, len(shown)), gap="large"), shown, strict=False):
+        for column, (name, group) in zip(st.columns(len(shown), gap="medium"), shown, strict=True):
             with column:
                 _comparison(COMPARISONS[name], claim, group)
-        if claim.note:
-            st.caption(f":material/info: {plain(claim.note)}")
+        if cells:
+            with st.expander(f"The {len({row.claim_id for row in cells})} cells of this table"):
+                st.dataframe(_cell_table(cells), hide_index=True, alt=f"Verdict of each cell of: {claim.statement}")
+        notes = [*([claim.note] if claim.note else []), "Evidence: " + " / ".join(dict.fromkeys(row.evidence for row in rows)) + "."]
+        st.caption("  \n".join(plain(note) for note in notes))
 
 
 def _comparison(title: str, claim: Claim, rows: Sequence[Verdict]) -> None:
     first, *others = sorted(rows, key=lambda row: row.verdict == words.NOT_MEASURED)
-    st.markdown(f"**{title}**")
-    badge(first.verdict)
-    if first.measured is not None:
-        span = formatting.interval(first.ci_low, first.ci_high, claim.unit)
-        st.metric("Measured", formatting.quantity(first.measured, claim.unit))
-        st.caption(f"95 % interval {plain(span)}" if span else "Counted exactly: no interval")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.metric(title, "–" if first.measured is None else formatting.quantity(first.measured, claim.unit), width="content")
+        badge(first.verdict)
     st.markdown(plain(first.reason))
-    st.caption(plain(first.evidence))
     if others:
         with st.expander(f"{len(others)} more {'comparison' if len(others) == 1 else 'comparisons'}"):
             for row in others:
                 badge(row.verdict)
                 st.markdown(plain(row.reason))
+
+
+def _cell_table(cells: Sequence[Verdict]) -> pd.DataFrame:
+    rows = []
+    for row in cells:
+        claim = claims()[row.claim_id]
+        measured = formatting.estimate(row.measured, row.ci_low, row.ci_high, claim.unit)
+        rows.append((claim.label, COMPARISONS[row.comparison], claim.claimed_text, measured, row.verdict, row.reason))
+    return pd.DataFrame(rows, columns=["Cell", "Comparison", "Claimed", "Measured", "Verdict", "Reason"])

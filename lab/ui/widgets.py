@@ -24,14 +24,17 @@ LARGEST_BROWSER_INTEGER = 2**53 - 1  # beyond it a browser's number is no longer
 
 
 def parameters(state: PageState) -> None:
-    """All parameters: the main ones side by side, the rest under "More"."""
-    known = fields(state.workload.parameters)
-    main = [info for info in known.values() if info.group == "main"]
-    for start in range(0, len(main), 2):
-        for column, info in zip(st.columns(2, gap="large"), main[start : start + 2], strict=False):
-            with column:
+    """All parameters: of the main ones numbers to the left and choices to the right, the rest under "More"."""
+    known = fields(state.workload.parameters).values()
+    main = [info for info in known if info.group == "main"]
+    numbers = [info for info in main if info.kind in ("int", "float")]
+    others = [info for info in main if info not in numbers]
+    sides = (numbers, others) if numbers and others else (main[::2], main[1::2])
+    for column, infos in zip(st.columns(2, gap="medium"), sides, strict=True):
+        with column:
+            for info in infos:
                 parameter(state, info)
-    more = [info for info in known.values() if info.group == "more"]
+    more = [info for info in known if info.group == "more"]
     if more:
         with st.expander("More", icon=":material/tune:"):
             for start in range(0, len(more), 3):
@@ -53,11 +56,11 @@ def parameter(state: PageState, info: Field) -> None:
         _single_number(state, info, text)
 
 
-def _keyed(state: PageState, info: Field, value: Any, to_text: Callable[[Any], str], widget: Callable[..., Any], **options: Any) -> None:
-    """One widget that shows ``value`` and reports its change as ``to_text(value)``."""
+def _keyed(state: PageState, info: Field, shown: Any, to_text: Callable[[Any], str], widget: Callable[..., Any], **options: Any) -> None:
+    """One widget that shows ``shown`` and reports its change to a value as ``to_text(value)``."""
     suffix = options.pop("suffix", "")
     key = state.key(f"widget:{info.name}{suffix}")
-    st.session_state[key] = value
+    st.session_state[key] = shown
 
     def changed() -> None:
         state.edit(info.name, to_text(st.session_state[key]))
@@ -73,7 +76,9 @@ def _choice(state: PageState, info: Field, text: str) -> None:
         def in_order(values: list[str] | None) -> str:
             return ",".join(name for name in info.options if name in (values or ()))
 
-        _keyed(state, info, chosen, in_order, st.pills, options=info.options, selection_mode="multi", format_func=label.__getitem__)
+        _keyed(
+            state, info, chosen, in_order, st.pills, options=info.options, selection_mode="multi", format_func=label.__getitem__, wrap=True
+        )
     elif len(info.options) <= MAX_SEGMENTS:
         _keyed(state, info, text, str, st.segmented_control, options=info.options, required=True, format_func=label.__getitem__)
     else:
@@ -91,9 +96,8 @@ def _sweep(state: PageState, info: Field, text: str) -> None:
         def swept(ends: tuple[float, float]) -> str:
             return ",".join(info.text(value) for value in sweep_points(*ends))
 
-        _keyed(
-            state, info, (min(values), max(values)), swept, st.select_slider, options=stops, format_func=formatting.tick, suffix=":range"
-        )
+        ends = (min(values), max(values))
+        _keyed(state, info, ends, swept, st.select_slider, options=stops, value=ends, format_func=_stop, suffix=":range")
     _keyed(
         state,
         info,
@@ -118,7 +122,7 @@ def _single_number(state: PageState, info: Field, text: str) -> None:
     step = info.step or (1 if info.kind == "int" else 0.01)
     if info.scale == "log2":
         stops = sorted({*powers_of_two(info), value})
-        _keyed(state, info, value, info.text, st.select_slider, options=stops, format_func=formatting.tick)
+        _keyed(state, info, value, info.text, st.select_slider, options=stops, format_func=_stop)
     elif info.group == "main" and low is not None and high is not None and (high - low) / step <= MAX_SLIDER_STOPS:
         bounds = {"min_value": cast(low), "max_value": cast(high), "step": cast(step)}
         _keyed(state, info, cast(value), info.text, st.slider, **bounds)
@@ -127,6 +131,12 @@ def _single_number(state: PageState, info: Field, text: str) -> None:
         if info.kind == "float":
             bounds["format"] = f"%.{_decimals(value, step)}f"
         _keyed(state, info, cast(value), lambda typed: "" if typed is None else info.text(typed), st.number_input, **bounds)
+
+
+def _stop(value: float) -> str:
+    """A slider's stop: "64 Ki" for powers of two, else in full, so that no two stops read the same."""
+    whole = float(value).is_integer() and int(value) & (int(value) - 1) == 0
+    return formatting.tick(value) if whole else f"{value:,}"
 
 
 def _decimals(*values: float) -> int:
