@@ -305,12 +305,10 @@ def main(arguments: list[str] | None = None) -> int:
             ("latency", lambda: latency(results, device)),
             ("check compiled", lambda: check_compiled(results, device)),
         ]
-        if options.tune:
-            sections.append(("tune", lambda: tune(results, device, dtypes, deadline)))
-    sections += [
-        ("compiled", lambda: measure(results, device, "compiled", COMPILED, dtypes, deadline)),
-        ("targets", lambda: judge(results)),
-    ]
+    sections.append(("compiled", lambda: measure(results, device, "compiled", COMPILED, dtypes, deadline)))
+    if options.tune and not no_fused:
+        sections.append(("tune", lambda: tune(results, device, dtypes, deadline)))
+    sections.append(("targets", lambda: judge(results)))
     for title, section in sections:
         start = time.monotonic()
         print(f"--- {title}", flush=True)
