@@ -230,7 +230,7 @@ def judge(claim: Claim, measured: Measured, hardware_class: HardwareClass = "any
         ends = (measured.value, measured.value)
     elif measured.n < MIN_OBSERVATIONS:
         doubt = doubt or f"only {measured.n} observation{'' if measured.n == 1 else 's'}, at least {MIN_OBSERVATIONS} are needed"
-    elif measured.ci_low is None or measured.ci_high is None:
+    elif measured.ci_low is None or measured.ci_high is None or not (math.isfinite(measured.ci_low) and math.isfinite(measured.ci_high)):
         doubt = doubt or "there is no interval"
     else:
         ends = (measured.ci_low, measured.ci_high)

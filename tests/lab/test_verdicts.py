@@ -259,6 +259,17 @@ def test_without_an_interval_there_is_no_verdict() -> None:
     assert "no interval" in judgement.reason
 
 
+@pytest.mark.parametrize("end", [math.nan, math.inf])
+def test_an_interval_without_an_end_is_no_interval(end: float) -> None:
+    assert word(SPEED, 8.0, 7.9, end) == "inconclusive"
+
+
+def test_a_ratio_interval_that_reaches_below_zero_reaches_into_contradicted() -> None:
+    judgement = judge(SPEED, found(SPEED, 8.0, -0.5, 16.0))
+    assert judgement.verdict == "inconclusive"
+    assert "“contradicted”" in judgement.reason
+
+
 def test_exact_values_need_no_interval() -> None:
     # 4 against 14 is 71.43 % fewer, within a tenth of 71; 3 against 14 is 78.57 %, beyond 78.1.
     phi6, zeta = claims()["act-flops-phi6"], claims()["act-flops-zeta"]
