@@ -150,7 +150,7 @@ def _follow(engine: Engine, run_id: str, stop: threading.Event) -> Run:
             engine.cancel(run_id)
             cancelling = True
         engine.wait(run_id, POLL_S)
-    line.clear()
+    line.finish(run)
     return run
 
 

@@ -32,10 +32,14 @@ class ParameterError(ValueError):
 
     def __init__(self, name: str, value: object, allowed: str, problem: str = "is not allowed") -> None:
         self.name, self.value, self.allowed, self.problem = name, value, allowed, problem
-        shown = value if isinstance(value, str) else repr(value)
-        shown = "".join(c if c.isprintable() else "�" for c in shown)
-        shown = shown if len(shown) <= 60 else shown[:57] + "…"
-        super().__init__(f"{name}: {shown!r} {problem}; allowed: {allowed}" if allowed else f"{name}: {shown!r} {problem}")
+        field, shown = _one_line(name), _one_line(value if isinstance(value, str) else repr(value))
+        super().__init__(f"{field}: {shown!r} {problem}; allowed: {allowed}" if allowed else f"{field}: {shown!r} {problem}")
+
+
+def _one_line(text: str) -> str:
+    """Text from outside, short and without line breaks or control characters, for a message."""
+    text = "".join(c if c.isprintable() else "�" for c in text)
+    return text if len(text) <= 60 else text[:57] + "…"
 
 
 class Parameters(BaseModel):

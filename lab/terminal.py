@@ -34,10 +34,12 @@ class ProgressLine:
             self._shown = state
             print(self._text(run), file=self._stream, flush=True)
 
-    def clear(self) -> None:
-        """Take the line away, so that other text can follow."""
+    def finish(self, run: Run) -> None:
+        """Show the ended run; on a terminal, take the line away instead, so that other text can follow."""
         if self._in_place:
             self._redraw("")
+        else:
+            self.show(run)
 
     def _redraw(self, text: str) -> None:
         width = shutil.get_terminal_size().columns - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import signal
@@ -11,7 +12,7 @@ import time
 from collections.abc import Iterator
 
 from lab.parameters import ParameterError
-from lab.records import Phase, Progress, Record
+from lab.records import Phase, Progress, Record, Role
 from lab.workload import Context
 from tests.demo_workloads.demo.spec import Parameters
 
@@ -23,9 +24,6 @@ class OutOfMemoryError(RuntimeError):
 
 
 def run(params: Parameters, context: Context) -> Iterator[Phase | Progress | Record]:
-    if params.slow_start:
-        yield Phase("import", budgeted=False)
-        time.sleep(2.0)
     if params.ending == "fill_disk":  # a real limit: the kernel refuses to let any file of this process grow beyond it
         resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE_LIMIT_BYTES, FILE_SIZE_LIMIT_BYTES))
     yield Phase("measure", f"n = {params.n}")
@@ -35,23 +33,31 @@ def run(params: Parameters, context: Context) -> Iterator[Phase | Progress | Rec
             os.write(2, b"a C library warns\n")
         base_s = 1e-3 * (1 + (params.seed + repeat) % 7 / 100)
         for arm, role, value in (("new", "technique", base_s), ("old", "baseline", 2 * base_s)):
-            yield Record(
-                protocol="sound",
-                arm=arm,
-                role=role,
-                implementation="eager",
-                device=context.device,
-                dtype="float64",
-                metric="latency_s",
-                value=value,
-                unit="s",
-                repeat=repeat,
-                seed=params.seed,
-                dimensions={"step": 0},
-            )
+            yield _record(params, context, arm, role, value, repeat)
         yield Progress((repeat + 1) / params.repeats, f"observation {repeat + 1} of {params.repeats}")
         time.sleep(params.interval_s)
+    if params.ending == "not_finite":
+        yield _record(params, context, "new", "technique", math.nan, params.repeats)
+    if params.ending == "not_an_event":
+        yield "a text"  # type: ignore[misc]
     _end(params.ending)
+
+
+def _record(params: Parameters, context: Context, arm: str, role: Role, value: float, repeat: int) -> Record:
+    return Record(
+        protocol="sound",
+        arm=arm,
+        role=role,
+        implementation="eager",
+        device=context.device,
+        dtype="float64",
+        metric="latency_s",
+        value=value,
+        unit="s",
+        repeat=repeat,
+        seed=params.seed,
+        dimensions={"step": 0},
+    )
 
 
 def _end(ending: str) -> None:

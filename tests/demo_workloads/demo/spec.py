@@ -23,18 +23,19 @@ Ending = Literal[
     "invalid_value",
     "error",
     "fill_disk",
+    "not_finite",
+    "not_an_event",
 ]
 
 
 class Parameters(BaseParameters):
     n: int = parameter(
-        1024, title="N", help="Elements; only the memory estimate reads it.", ge=1, le=2**60, scale="log2", group="main", sweep=True
+        1024, title="N", help="Elements; only the memory estimate reads it.", ge=1, le=2**50, scale="log2", group="main", sweep=True
     )
     repeats: int = parameter(3, title="Repeats", help="Observations before the ending.", ge=0, le=100_000, group="main")
     interval_s: float = parameter(0.0, title="Interval", help="Pause after each observation.", unit="s", ge=0, le=10)
     ending: Ending = parameter("finish", title="Ending", help="What happens after the last observation.")
     chatter: bool = parameter(False, title="Chatter", help="Print to stdout and stderr, as libraries do.")
-    slow_start: bool = parameter(False, title="Slow start", help="Take long to import, as torch does.")
     seed: int = parameter(0, title="Seed", help="Shifts the recorded values.", ge=0, le=2**31 - 1)
 
 

@@ -1,0 +1,202 @@
+"""The command line as a shell meets it: exit status, one line for wrong input, the run id, the files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = {"manifest.json", "records.csv", "summary.csv", "verdicts.csv"}
+Until = Callable[[Callable[[], object]], None]
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+def lab(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "lab", *arguments], cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+def records_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "records.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# --- wrong input --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["run", "nothing"], "workload: 'nothing' is unknown; allowed: one of activations, demo"),
+        (["run", "demo", "--preset", "best"], "preset: 'best' is not allowed; allowed: one of published, quick, thorough"),
+        (["run", "demo", "--set", "n"], "set: 'n' is not of this form; allowed: NAME=VALUE"),
+        (["run", "demo", "--set", "=3"], "set: '=3' is not of this form; allowed: NAME=VALUE"),
+        (["run", "demo", "--set", "n=4", "--set", "n=8"], "n: '8' is given twice; allowed: one --set n=…; commas sweep"),
+        (["run", "demo", "--set", "n=0"], "n: '0' is out of range; allowed: a whole number from 1 to 1125899906842624"),
+        (["run", "demo", "--set", "n=4.5"], "n: '4.5' is not a value it takes; allowed: a whole number from 1 to 1125899906842624"),
+        (["run", "demo", "--set", "interval_s=nan"], "interval_s: 'nan' is not a value it takes; allowed: a number from 0 to 10 s"),
+        (["run", "demo", "--set", "interval_s=inf"], "interval_s: 'inf' is not a value it takes; allowed: a number from 0 to 10 s"),
+        (["run", "demo", "--set", "seed=1,2"], "seed: '[1, 2]' has several values"),
+        (["run", "demo", "--set", "chatter=yes"], "chatter: 'yes' is not a value it takes; allowed: true or false"),
+        (["run", "demo", "--set", "evil\n=1"], "evil�: '1' belongs to no parameter"),
+        (["run", "demo", "--set", f"n={2**50}"], "n: '1125899906842624' needs 9.01 PB of main memory"),
+        (["run", "demo", "--device", "tpu"], "device: 'tpu' is not allowed; allowed: one of auto, cpu, cuda"),
+        (["run", "demo", "--out", str(Path(__file__) / "folder")], "out: "),
+        (["run", "demo", "--bogus"], "unrecognized arguments: --bogus"),
+        (["run", "demo", "--pre", "quick"], "unrecognized arguments: --pre quick"),
+        (["run"], "the following arguments are required: WORKLOAD"),
+        (["frobnicate"], "argument COMMAND: invalid choice: 'frobnicate'"),
+        ([], "the following arguments are required: COMMAND"),
+        (["export", "20260131-174502-aaaaaa", "--out", "somewhere"], "run: '20260131-174502-aaaaaa' is unknown"),
+        (["export", "20260131-174502-aaaaaa"], "the following arguments are required: --out"),
+    ],
+)
+def test_wrong_input_is_one_line_and_nothing_starts(home: Path, arguments: list[str], line: str) -> None:
+    done = lab(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(line)
+    with Store() as store:
+        assert store.runs() == []
+
+
+def test_cuda_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    done = lab("run", "demo", "--device", "cuda")
+    assert done.returncode == 2
+    assert done.stderr.startswith("device: 'cuda' needs a CUDA GPU, its driver and a CUDA build of torch (")
+    assert done.stderr.endswith("; allowed: auto, cpu\n")
+
+
+def test_a_store_of_a_newer_lab_is_refused(home: Path) -> None:
+    with Store() as store:
+        store._db.execute("PRAGMA user_version = 999")
+    done = lab("run", "demo", "--device", "cpu")
+    assert done.returncode == 1
+    assert "newer Efficiency Lab" in done.stderr
+
+
+# --- runs ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_prints_its_id_last_and_writes_its_files(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    done = lab("run", "demo", "--set", "n=4,8", "--set", "repeats=6", "--device", "cpu", "--out", str(out))
+    assert done.returncode == 0
+    run_id = done.stdout.splitlines()[-1]
+    assert {path.name for path in out.iterdir()} == FILES
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (manifest["run_id"], manifest["status"], manifest["preset"]) == (run_id, "finished", "custom")
+    rows = records_of(out)
+    assert len(rows) == 2 * 6 * 2  # cells, repeats, arms
+    assert {row["run_id"] for row in rows} == {run_id}
+    assert {row["p_n"] for row in rows} == {"4", "8"}
+    progress = done.stderr.splitlines()
+    assert progress[-1].startswith("[########################] 100%")
+    assert "cell 2 of 2" in progress[-1]
+
+
+def test_export_writes_the_same_files_again(tmp_path: Path) -> None:
+    first, again = tmp_path / "first", tmp_path / "again"
+    run_id = lab("run", "demo", "--device", "cpu", "--out", str(first)).stdout.split()[-1]
+    assert lab("export", run_id, "--out", str(again)).returncode == 0
+    assert {path.name: path.read_bytes() for path in again.iterdir()} == {path.name: path.read_bytes() for path in first.iterdir()}
+
+
+def test_the_preset_keeps_its_name_when_nothing_is_changed(tmp_path: Path) -> None:
+    lab("run", "demo", "--preset", "published", "--set", "repeats=1", "--device", "cpu", "--out", str(tmp_path))  # 1 is the preset's value
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["preset"] == "published"
+    assert "--preset published" in manifest["command"]
+
+
+def test_a_failed_run_exits_with_1_and_writes_what_there_is(tmp_path: Path) -> None:
+    done = lab("run", "demo", "--set", "ending=crash", "--device", "cpu", "--out", str(tmp_path / "out"))
+    assert done.returncode == 1
+    assert "failed: the worker crashed with exit status 7" in done.stderr
+    assert done.stdout.strip() == json.loads((tmp_path / "out" / "manifest.json").read_text())["run_id"]
+    assert len(records_of(tmp_path / "out")) == 6
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_cancels_and_writes_what_there_is(store: Store, until: Until, tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "lab", "run", "demo", "--set", "ending=hang", "--device", "cpu", "--out", str(tmp_path / "out")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        until(store.runs)
+        run_id = store.runs()[0].id
+        until(lambda: len(store.records(run_id)) == 6)
+        process.send_signal(number)
+        stdout, stderr = process.communicate()
+    assert (process.returncode, stdout.split()) == (130, [run_id])
+    assert "Traceback" not in stderr
+    assert store.run(run_id).status == "cancelled"
+    assert len(records_of(tmp_path / "out")) == 6
+
+
+def test_a_run_that_a_page_cancels_exits_with_130(store: Store, until: Until) -> None:
+    command = [sys.executable, "-m", "lab", "run", "demo", "--set", "ending=hang", "--device", "cpu"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        until(store.runs)
+        store.request_cancel(store.runs()[0].id)
+        assert process.wait() == 130
+
+
+def test_on_a_terminal_one_line_is_redrawn() -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "lab", "run", "demo", "--set", "repeats=50", "--set", "interval_s=0.01", "--device", "cpu"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                block = os.read(ours, 4096)
+            except OSError:  # the other side has closed
+                break
+            if not block:
+                break
+            shown += block
+        assert process.wait() == 0
+    os.close(ours)
+    assert b"measure  observation" in shown
+    assert b"\n" not in shown
+    assert shown.endswith(b"\r\x1b[K")
+
+
+# --- list ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_list_names_workloads_and_parameters() -> None:
+    done = lab("list")
+    assert done.returncode == 0
+    assert "demo: Demo\n  Does every ending of a run keep its records?\n  --set n=1024" in done.stdout
+
+
+def test_list_as_json() -> None:
+    found = {item["name"]: item for item in json.loads(lab("list", "--json").stdout)}
+    assert found["demo"]["presets"] == ["published", "quick", "thorough"]
+    assert found["demo"]["parameters"][0] == {
+        "name": "n",
+        "title": "N",
+        "help": "Elements; only the memory estimate reads it.",
+        "unit": "",
+        "default": "1024",
+        "allowed": "a whole number from 1 to 1125899906842624",
+        "sweep": True,
+    }
+
+
+def test_a_reader_that_leaves_early_is_no_error_with_a_traceback() -> None:
+    command = f"{sys.executable} -m lab list --json | head -c 1"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[", "")
