@@ -63,8 +63,9 @@ def rotated_buffers(
 ) -> Rotation:
     """As many inputs ``make(0), make(1), …`` as cover 4× ``cache_bytes``, within the caps but at least one.
 
-    ``bytes_each``: size of one input. ``make`` must return random data of its own each time: ValueError where it hands out one object twice
-    or an array or tensor that begins with zeros only (zeros hide unwritten outputs and can run faster than real data).
+    ``bytes_each``: size of one input (an array or tensor, or a tuple of them). ``make`` must return random data of its own each time:
+    ValueError where it hands out one object twice or data that begins with zeros only (zeros hide unwritten outputs and can run faster
+    than real data).
     """
     wanted = max(1, math.ceil(COVERAGE * cache_bytes / bytes_each))
     count = max(1, min(wanted, max_buffers, max_bytes // bytes_each))
@@ -72,8 +73,10 @@ def rotated_buffers(
     if len({id(buffer) for buffer in buffers}) < count:
         raise ValueError("rotated inputs must be distinct objects")
     for buffer in buffers:
-        if hasattr(buffer, "reshape") and not bool((buffer.reshape(-1)[:1024] != 0).any()):
-            raise ValueError("rotated inputs must be random, not zeros")
+        for array in buffer if isinstance(buffer, tuple) else (buffer,):
+            start = array.reshape(-1)[:1024] if hasattr(array, "reshape") else ()
+            if len(start) and not bool((start != 0).any()):
+                raise ValueError("rotated inputs must be random, not zeros")
     reason = ""
     if count < wanted:
         share = count * bytes_each / cache_bytes

@@ -49,6 +49,9 @@ class TestRotatedBuffers:
     def test_zeros_and_twins_are_refused(self) -> None:
         with pytest.raises(ValueError, match="not zeros"):
             rotated_buffers(lambda i: np.zeros(16), 128, 64)
+        with pytest.raises(ValueError, match="not zeros"):
+            rotated_buffers(lambda i: (random_array(i), np.zeros(16)), 256, 64)
+        assert rotated_buffers(lambda i: (random_array(i), np.empty(0)), 128, 64).period == 2  # an unused part may be empty
         one = random_array(0)
         with pytest.raises(ValueError, match="distinct"):
             rotated_buffers(lambda i: one, 128, 64)
