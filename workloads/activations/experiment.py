@@ -27,7 +27,7 @@ from workloads.activations.functions import FUNCTIONS, minimum, suppression
 from workloads.activations.operation_count import ASSIGNED, literal_count
 from workloads.activations.parameters import COPY, GELUS, PUBLISHED_N, ActivationParameters
 from workloads.activations.published import EXPRESSIONS, PRODUCT_POWERS
-from workloads.activations.reference import EAGER, error_bound, gradient64, reference64
+from workloads.activations.reference import EAGER, disagreement, gradient64, reference64
 
 CHECK_ELEMENTS = 1 << 16  # of the fresh random input on which an implementation is compared with float64
 Call = Callable[[Any], Any]
@@ -214,27 +214,19 @@ def check(candidate: Candidate, rotation: Rotation, sample: Tensor, backward: bo
             return ""
         inputs = sample.detach().clone().requires_grad_(backward)
         result = function(inputs)
-        problem = _beyond_bound(reference64(candidate.name, sample), EAGER[candidate.name](sample), result.detach())
+        problem = disagreement(result.detach(), reference64(candidate.name, sample), EAGER[candidate.name](sample))
         if backward and not problem:
             cotangent = torch.randn_like(sample)
             eager_inputs = sample.detach().clone().requires_grad_()
             (eager_gradient,) = torch.autograd.grad(EAGER[candidate.name](eager_inputs), eager_inputs, cotangent)
             (gradient,) = torch.autograd.grad(result, inputs, cotangent)
-            problem = _beyond_bound(gradient64(candidate.name, sample, cotangent), eager_gradient, gradient)
+            problem = disagreement(gradient, gradient64(candidate.name, sample, cotangent), eager_gradient)
         return problem and f"wrong result: {problem}"
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # no compiler, a refused capability, …: the other arms go on, and the reader sees why this one did not
         lines = [line for line in str(error).strip().splitlines() if line.strip()]
         return f"{type(error).__name__}: {lines[0][:200] if lines else 'no further text'}"
-
-
-def _beyond_bound(exact: Tensor, eager: Tensor, result: Tensor) -> str:
-    finite = exact.isfinite() & eager.isfinite()
-    error = (result.double() - exact).abs()[finite]
-    bound = error_bound(exact, eager)[finite]
-    worst = float((error - bound).max()) if error.numel() else 0.0
-    return "" if worst <= 0 else f"off by {float(error.max()):.3g} where {float(bound.max()):.3g} is allowed"
 
 
 def _step(candidate: Candidate, backward: bool) -> Call:
