@@ -74,8 +74,8 @@ def rotated_buffers(
         raise ValueError("rotated inputs must be distinct objects")
     for buffer in buffers:
         for array in buffer if isinstance(buffer, tuple) else (buffer,):
-            start = array.reshape(-1)[:1024] if hasattr(array, "reshape") else ()
-            if len(start) and not bool((start != 0).any()):
+            start = array.reshape(-1)[:1024].tolist() if hasattr(array, "reshape") else []
+            if start and not any(start):
                 raise ValueError("rotated inputs must be random, not zeros")
     reason = ""
     if count < wanted:
