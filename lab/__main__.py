@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lab import environment, export
-from lab.jobs import CUSTOM, POLL_S, Engine
+from lab.jobs import CUSTOM, Engine
 from lab.parameters import ParameterError, fields
 from lab.records import RunView
 from lab.store import Run, Store, StoreError
@@ -25,6 +25,7 @@ from lab.terminal import ProgressLine, columns, verdict_table
 from lab.verdicts import Evidence, verdicts
 from lab.workload import PRESETS, Workload, workload, workloads
 
+REFRESH_S = 0.2  # of the progress line
 DONE, FAILED, INVALID, CANCELLED = 0, 1, 2, 130
 
 
@@ -149,7 +150,7 @@ def _follow(engine: Engine, run_id: str, stop: threading.Event) -> Run:
         if stop.is_set() and not cancelling:
             engine.cancel(run_id)
             cancelling = True
-        engine.wait(run_id, POLL_S)
+        engine.wait(run_id, REFRESH_S)
     line.finish(run)
     return run
 

@@ -11,8 +11,10 @@ from lab.claims import claims
 from lab.formatting import estimate
 from lab.store import Run
 from lab.verdicts import Verdict
+from lab.worker import START
 
 BAR_WIDTH = 24
+CLAIMED_WIDTH = 28  # of a claimed figure in words, in the verdict table
 
 
 class ProgressLine:
@@ -29,7 +31,7 @@ class ProgressLine:
         if self._in_place:
             self._redraw(self._text(run))
             return
-        state = (run.queue_place, run.phase, run.cell, int(run.progress * 10))
+        state = (run.queue_place or 0, run.phase or START, run.cell, int(run.progress * 10))
         if state != self._shown:
             self._shown = state
             print(self._text(run), file=self._stream, flush=True)
@@ -53,8 +55,8 @@ class ProgressLine:
             return f"queued, runs before this one: {run.queue_place}  {elapsed}"
         done = int(run.progress * BAR_WIDTH)
         cell = f"  cell {run.cell + 1} of {run.n_cells}" if run.n_cells > 1 else ""
-        words = "  ".join(filter(None, (run.message or run.phase_detail,)))
-        return f"[{'#' * done}{'.' * (BAR_WIDTH - done)}] {run.progress:4.0%}  {elapsed}{cell}  {run.phase or 'start'}  {words}".rstrip()
+        words = run.message or run.phase_detail
+        return f"[{'#' * done}{'.' * (BAR_WIDTH - done)}] {run.progress:4.0%}  {elapsed}{cell}  {run.phase or START}  {words}".rstrip()
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> str:
@@ -64,6 +66,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> str:
         claim = claims()[row.claim_id]
         measured = estimate(row.measured, row.ci_low, row.ci_high, claim.unit) if row.measured is not None else ""
         claimed = claim.claimed_text if row.claimed is None else estimate(row.claimed, None, None, claim.unit)
+        claimed = claimed if len(claimed) <= CLAIMED_WIDTH else claimed[: CLAIMED_WIDTH - 1] + "…"
         rows.append((row.claim_id, row.protocol, row.comparison, claimed, measured, row.verdict))
     return columns(rows)
 
