@@ -116,13 +116,15 @@ def _trace(chart: Chart, series: Series, style: Style, factor: float) -> go.Scat
             "symmetric": False,
             "array": [0 if y is None or high is None else (high - y) / factor for y, (_, high) in zip(series.y, bounds, strict=True)],
             "arrayminus": [0 if y is None or low is None else (y - low) / factor for y, (low, _) in zip(series.y, bounds, strict=True)],
+            "color": colour,
             "thickness": 1.5,
             "width": 4,
         }
     common = {"x": _x_values(chart, series.x), "y": shown, "name": series.name, "hovertext": hover, "hoverinfo": "text", "error_y": bars}
     if chart.kind == "bar" and not chart.y_log:
-        pattern = {"shape": style.pattern, "fgopacity": 0.6}
-        return go.Bar(**common, marker={"color": colour, "pattern": pattern, "line": {"color": colour, "width": 1}})
+        # Pale inside, so that the lower half of an interval shows on its own bar.
+        marker = {"color": _pale(colour), "pattern": {"shape": style.pattern, "fgcolor": colour}, "line": {"color": colour, "width": 1.5}}
+        return go.Bar(**common, marker=marker)
     if chart.kind == "bar":  # a bar's length means nothing on a logarithmic axis, which has no zero: points
         return go.Scatter(**common, mode="markers", marker={"color": colour, "symbol": style.marker, "size": 11}, offsetgroup=series.name)
     dense = len(points) > MAX_MARKED_POINTS
@@ -133,6 +135,11 @@ def _trace(chart: Chart, series: Series, style: Style, factor: float) -> go.Scat
         marker={"color": colour, "symbol": style.marker, "size": 8},
         connectgaps=False,
     )
+
+
+def _pale(colour: str) -> str:
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, 0.45)"
 
 
 def _limit(text: str, y: float) -> dict[str, object]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lab.parameters import Field, ParameterError, Plan, fields
+from lab.parameters import MAX_TEXT, Field, ParameterError, Plan, fields
 from lab.workload import PRESETS, DeviceKind, Workload
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -103,6 +103,8 @@ def read(workload: Workload, query: Mapping[str, Sequence[str]], kind: DeviceKin
 
 def shows(info: Field, text: str) -> bool:
     """Whether a widget can show ``text``: each of its values is of the field's kind and within its range."""
+    if len(text) > MAX_TEXT:
+        return False
     try:
         values = parse(info, text)
     except ParameterError:

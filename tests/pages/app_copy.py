@@ -1,0 +1,18 @@
+"""The app in a folder of its own with one page more: the demo workload's, so that a test decides how a run behaves."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def app_with_demo_page(folder: Path) -> Path:
+    """Copy the start page, the pages and Streamlit's settings to ``folder``, add the demo page; returns the start page."""
+    (folder / "pages").mkdir(parents=True)
+    (folder / ".streamlit").mkdir()
+    for name in ("app.py", ".streamlit/config.toml", *(str(page.relative_to(ROOT)) for page in sorted((ROOT / "pages").glob("*.py")))):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "pages" / "demo.py").write_text('from lab.ui import experiment_page\n\nexperiment_page.show("demo")\n')
+    return folder / "app.py"
