@@ -142,15 +142,20 @@ def device_locks(device: str, facts: DeviceFacts) -> tuple[str, ...]:
     return ("cpu",) if device == "cpu" else ("cpu", facts.gpus[0].uuid)
 
 
-def memory_obstacle(need: MemoryNeed, device: str, facts: DeviceFacts) -> str:
-    """Why the needed memory is not there, in words with both sizes; "" when it fits or when the free memory is unknown."""
-    host_bytes = need.host_bytes
+def memory_obstacle(need: MemoryNeed, device: str, facts: DeviceFacts, *, idle: bool = False) -> str:
+    """Why the needed memory is not there, in words with both sizes; "" when it fits or when the memory is unknown.
+
+    Compared with the memory that is free now; with ``idle=True`` with all there is, for a run that has to wait for others anyway.
+    """
+    host_bytes, there_bytes = need.host_bytes, facts.memory.total_bytes if idle else facts.memory.available_bytes
     if device == "cpu":
         host_bytes += need.device_bytes
-    elif (free_bytes := facts.gpus[0].memory_free_bytes) is not None and need.device_bytes > free_bytes:
-        return f"needs {quantity(need.device_bytes, 'B')} of GPU memory, {quantity(free_bytes, 'B')} are free"
-    if host_bytes > facts.memory.available_bytes:
-        return f"needs {quantity(host_bytes, 'B')} of main memory, {quantity(facts.memory.available_bytes, 'B')} are available"
+    else:
+        gpu_bytes = facts.gpus[0].memory_total_bytes if idle else facts.gpus[0].memory_free_bytes
+        if gpu_bytes is not None and need.device_bytes > gpu_bytes:
+            return f"needs {quantity(need.device_bytes, 'B')} of GPU memory, there are {quantity(gpu_bytes, 'B')}"
+    if host_bytes > there_bytes:
+        return f"needs {quantity(host_bytes, 'B')} of main memory, there are {quantity(there_bytes, 'B')}"
     return ""
 
 

@@ -83,7 +83,7 @@ class Engine:
             raise ParameterError("preset", preset, "one of " + ", ".join((*PRESETS, CUSTOM)))
         facts = environment.device_facts()
         device = environment.resolve_device(device, facts)
-        _refuse_what_cannot_fit(declaration, plan, device, facts)
+        _refuse_what_cannot_fit(declaration, plan, device, facts, idle=bool(self.store.active_processes()))
         locks = environment.device_locks(device, facts)
         with self._lock:
             if self._closing.is_set():
@@ -183,6 +183,10 @@ class Engine:
         run = self.store.run(run_id)
         folder = self.store.folder(run_id)
         facts = environment.device_facts()
+        try:  # again: what was free when it was submitted may be taken, and a run that waited was only compared with all there is
+            _refuse_what_cannot_fit(declaration, plan, run.device, facts)
+        except ParameterError as error:
+            return Ending("failed", f"out of memory: {error}")
         job = Job(
             run_id=run_id,
             workload=run.workload,
@@ -286,10 +290,11 @@ class Engine:
         self.store.end(run_id, ending.status, ending.reason, ended_at)
 
 
-def _refuse_what_cannot_fit(declaration: Workload, plan: Plan, device: str, facts: environment.DeviceFacts) -> None:
+def _refuse_what_cannot_fit(declaration: Workload, plan: Plan, device: str, facts: environment.DeviceFacts, *, idle: bool = False) -> None:
     name = declaration.memory_parameter
     for cell in plan.cells:
-        obstacle = environment.memory_obstacle(declaration.memory(cell, environment.device_kind(device)), device, facts)
+        need = declaration.memory(cell, environment.device_kind(device))
+        obstacle = environment.memory_obstacle(need, device, facts, idle=idle)
         if obstacle:
             raise ParameterError(name, getattr(cell, name), f"a smaller {name}", obstacle)
 

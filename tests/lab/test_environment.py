@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -234,19 +235,26 @@ def test_the_cuda_version_of_torch_is_read_from_its_files(
 
 
 @pytest.mark.parametrize(
-    ("need", "device", "obstacle"),
+    ("need", "device", "idle", "obstacle"),
     [
-        # 60 GB of the GPU are free, 8 GB of the host are available; on a CPU both needs are of the host.
-        (MemoryNeed(60_000_000_000, 8_000_000_000), "cuda:0", ""),
-        (MemoryNeed(61_000_000_000, 0), "cuda:0", "needs 61 GB of GPU memory, 60 GB are free"),
-        (MemoryNeed(0, 9_000_000_000), "cuda:0", "needs 9 GB of main memory, 8 GB are available"),
-        (MemoryNeed(4_000_000_000, 4_000_000_000), "cpu", ""),
-        (MemoryNeed(5_000_000_000, 4_000_000_000), "cpu", "needs 9 GB of main memory, 8 GB are available"),
+        # 60 of 80 GB of the GPU and 8 of 16 GB of the host are free; on a CPU both needs are of the host.
+        (MemoryNeed(60_000_000_000, 8_000_000_000), "cuda:0", False, ""),
+        (MemoryNeed(61_000_000_000, 0), "cuda:0", False, "needs 61 GB of GPU memory, there are 60 GB"),
+        (MemoryNeed(61_000_000_000, 0), "cuda:0", True, ""),
+        (MemoryNeed(81_000_000_000, 0), "cuda:0", True, "needs 81 GB of GPU memory, there are 80 GB"),
+        (MemoryNeed(0, 9_000_000_000), "cuda:0", False, "needs 9 GB of main memory, there are 8 GB"),
+        (MemoryNeed(4_000_000_000, 4_000_000_000), "cpu", False, ""),
+        (MemoryNeed(5_000_000_000, 4_000_000_000), "cpu", False, "needs 9 GB of main memory, there are 8 GB"),
+        (MemoryNeed(5_000_000_000, 4_000_000_000), "cpu", True, ""),
+        (MemoryNeed(9_000_000_000, 8_000_000_000), "cpu", True, "needs 17 GB of main memory, there are 16 GB"),
     ],
 )
-def test_what_does_not_fit_is_told_with_both_sizes(monkeypatch: pytest.MonkeyPatch, need: MemoryNeed, device: str, obstacle: str) -> None:
+def test_what_does_not_fit_is_told_with_both_sizes(
+    monkeypatch: pytest.MonkeyPatch, need: MemoryNeed, device: str, idle: bool, obstacle: str
+) -> None:
     facts = dataclasses.replace(look(monkeypatch, FakeNvml(FULL)), memory=HostMemory(16_000_000_000, 8_000_000_000))
-    assert environment.memory_obstacle(need, device, facts).replace(".00", "") == obstacle
+    told = environment.memory_obstacle(need, device, facts, idle=idle)
+    assert re.sub(r"\.0+\b", "", told) == obstacle
 
 
 def test_unknown_free_memory_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,9 +18,10 @@ import psutil
 import pytest
 
 import lab.jobs
+from lab.environment import HostMemory
 from lab.jobs import DISK_FULL, Engine
 from lab.parameters import ParameterError
-from lab.processes import alive, signal_group, start_mark
+from lab.processes import alive, start_mark
 from lab.store import Store, StoreError
 from lab.workload import workload
 
@@ -238,6 +239,16 @@ def test_the_device_is_shared_with_labs_of_other_homes(engine: Engine, submit: S
         assert engine.wait(ours).status == "finished"
 
 
+def test_a_run_that_waits_for_the_device_can_be_cancelled(engine: Engine, submit: Submit, until: Until, tmp_path: Path) -> None:
+    with server("ending=hang", EFFICIENCY_LAB_HOME=str(tmp_path / "other")) as (_, [theirs]), Store(tmp_path / "other") as other:
+        until(emitted(other, theirs))
+        ours = submit()
+        until(lambda: engine.store.run(ours).phase == "wait for the device")
+        engine.cancel(ours)
+        assert engine.wait(ours).status == "cancelled"
+        assert other.run(theirs).status == "running"
+
+
 def test_waiting_for_the_device_does_not_count_towards_the_deadline(
     engine: Engine, submit: Submit, until: Until, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,9 +359,7 @@ def test_a_server_that_leaves_by_itself_ends_its_runs(engine: Engine, until: Unt
 def test_what_cannot_fit_is_refused_before_launch(engine: Engine) -> None:
     # 2^50 elements of 8 bytes are 9.01 PB: no machine has them.
     plan = workload("demo").plan("quick", "cpu", {"n": f"1024,{2**50}"})
-    with pytest.raises(
-        ParameterError, match=r"^n: '1125899906842624' needs 9\.01 PB of main memory, .* are available; allowed: a smaller n$"
-    ):
+    with pytest.raises(ParameterError, match=r"^n: '1125899906842624' needs 9\.01 PB of main memory, there are .*; allowed: a smaller n$"):
         engine.submit("demo", plan, device="cpu")
     assert engine.store.runs() == []
 
@@ -363,6 +372,25 @@ def test_unknown_names_are_refused(engine: Engine, arguments: dict[str, str], fi
     with pytest.raises(ParameterError, match=f"^{field}: "):
         engine.submit(**{"workload_name": "demo", "plan": workload("demo").plan(), "device": "cpu", **arguments})  # type: ignore[arg-type]
     assert engine.store.runs() == []
+
+
+def test_memory_that_another_run_holds_is_looked_at_when_the_turn_comes(
+    engine: Engine, submit: Submit, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def memory(total: int, available: int) -> None:
+        monkeypatch.setattr(lab.jobs.environment, "host_memory", lambda: HostMemory(total, available))
+
+    running = submit(ending="hang")
+    until(emitted(engine.store, running))
+    memory(1_000_000, 10_000)
+    waiting = submit(n="4096")  # 8 · 4096 = 32 768 bytes: more than is free, less than there is
+    refused = submit(n="8192")
+    memory(1_000_000, 40_000)
+    engine.cancel(running)
+    assert engine.wait(waiting).status == "finished"
+    run = engine.wait(refused)  # 65 536 bytes still do not fit into 40 000
+    assert (run.status, run.started_at) == ("failed", None)
+    assert run.reason == "out of memory: n: '8192' needs 65.5 kB of main memory, there are 40 kB; allowed: a smaller n"
 
 
 def test_pressing_run_twice_with_one_token_is_one_run(engine: Engine) -> None:
@@ -388,20 +416,3 @@ def test_the_first_event_comes_before_anything_heavy(engine: Engine, submit: Sub
     engine.wait(run_id)
     first, *_ = engine.store.events(run_id)
     assert (first.seq, first.kind, first.body["name"]) == (0, "phase", "start")
-
-
-def test_signalling_a_group_that_is_gone_does_nothing(sleeper: subprocess.Popen[bytes]) -> None:
-    signal_group(sleeper.pid, signal.SIGKILL)
-    sleeper.wait()
-    signal_group(sleeper.pid, signal.SIGTERM)
-    assert start_mark(sleeper.pid) is None
-
-
-def test_a_zombie_counts_as_ended(sleeper: subprocess.Popen[bytes], until: Until) -> None:
-    mark = start_mark(sleeper.pid)
-    assert mark is not None
-    assert mark == start_mark(sleeper.pid)
-    assert mark != start_mark(os.getpid())
-    signal_group(sleeper.pid, signal.SIGKILL)
-    until(lambda: start_mark(sleeper.pid) is None)
-    assert psutil.Process(sleeper.pid).status() == psutil.STATUS_ZOMBIE  # nobody has waited for it
