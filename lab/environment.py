@@ -31,6 +31,7 @@ from lab.parameters import ParameterError, Plan
 from lab.workload import PRESETS, DeviceKind, MemoryNeed, Workload
 
 PACKAGES = ("torch", "triton", "numpy", "scipy", "scikit-learn", "nvidia-ml-py", "streamlit")
+COMMIT_VARIABLE = "EFFICIENCY_LAB_COMMIT"
 ENERGY_NOT_MEASURED = "not measured: this version of the lab reads no energy counter"
 CLOCK_LIMITS = {  # bits of NVML's clocks event reasons
     0x4: "power cap",
@@ -461,7 +462,13 @@ def _clocks(gpu: Gpu | None) -> dict[str, Any] | None:
 
 @functools.cache
 def _commit() -> tuple[str | None, str]:
-    """The commit of the checkout this code runs from, with "-dirty" for local changes; None with the reason outside one."""
+    """The commit of the checkout this code runs from, with "-dirty" for local changes; None with the reason outside one.
+
+    ``$EFFICIENCY_LAB_COMMIT`` says it for a copy that was taken to a machine without git.
+    """
+    told = os.environ.get(COMMIT_VARIABLE)
+    if told:
+        return told, ""
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None, "not run from a git checkout"

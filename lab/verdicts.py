@@ -59,13 +59,17 @@ HardwareClass = Literal["cpu", "gpu", "any"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one run's measurements rest on: hardware in words, data set ("" for none), ISO date, preset."""
+    """What one run's measurements rest on: hardware in words, data set ("" for none), ISO date, preset, and the host's CPU.
+
+    ``host`` is what a GPU run measured on where it measured on the CPU (a published NumPy benchmark).
+    """
 
     hardware: str
     hardware_class: HardwareClass
     data: str
     date: str
     preset: str
+    host: str = ""
 
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any]) -> Evidence:
@@ -78,11 +82,19 @@ class Evidence:
             data=", ".join(data),
             date=str(manifest.get("started_at") or manifest.get("created_at") or "")[:10],
             preset=str(manifest.get("preset") or ""),
+            host=_host(manifest),
         )
 
-    def text(self, data: str = "") -> str:
-        """The evidence column: hardware, data, date. ``data`` is the data of one claim where it is known."""
-        return "; ".join((self.hardware, data or self.data or "no data set", self.date or "undated"))
+    def text(self, data: str = "", hardware_class: HardwareClass = "any") -> str:
+        """The evidence column: hardware, data, date. ``data`` and ``hardware_class`` are those of one measurement where they are known."""
+        on_host = hardware_class == "cpu" and self.hardware_class == "gpu"
+        return "; ".join((self.host or "CPU" if on_host else self.hardware, data or self.data or "no data set", self.date or "undated"))
+
+
+def _host(manifest: Mapping[str, Any]) -> str:
+    machine = manifest.get("machine")
+    cpu = machine.get("cpu") if isinstance(machine, Mapping) else None
+    return str(cpu.get("model") or "") if isinstance(cpu, Mapping) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,7 +385,7 @@ def _row(claim: Claim, measured: Measured, judgement: Judgement, evidence: Evide
         ci_high=measured.ci_high if judged else None,
         verdict=judgement.verdict,
         reason=judgement.reason,
-        evidence=evidence.text(measured.data),
+        evidence=evidence.text(measured.data, measured.hardware_class),
     )
 
 

@@ -518,6 +518,18 @@ def test_evidence_from_a_manifest() -> None:
     }
     evidence = Evidence.from_manifest(manifest)
     assert evidence == Evidence("NVIDIA H100", "gpu", "digits", "2026-11-21", "thorough")
+
+
+def test_what_a_gpu_run_measured_on_its_host_is_evidence_of_the_host():
+    manifest = {
+        "device": "cuda:0",
+        "hardware": "NVIDIA H100",
+        "machine": {"cpu": {"model": "Some Xeon"}},
+        "started_at": "2026-11-22T01:02:03Z",
+    }
+    evidence = Evidence.from_manifest(manifest)
+    assert evidence.text(hardware_class="gpu") == "NVIDIA H100; no data set; 2026-11-22"
+    assert evidence.text(hardware_class="cpu") == "Some Xeon; no data set; 2026-11-22"
     assert evidence.text() == "NVIDIA H100; digits; 2026-11-21"
     assert Evidence.from_manifest({}).text() == "unknown hardware; no data set; undated"
 

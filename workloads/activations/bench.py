@@ -207,14 +207,14 @@ def latency(results: Results, device: torch.device) -> None:
 
 
 def tune(results: Results, device: torch.device, dtypes: tuple[str, ...], deadline: float) -> None:
-    """Every launch configuration of :data:`fused.CANDIDATES` on the cheapest and the dearest function, best first."""
+    """Every launch configuration of :func:`fused.candidates` on the cheapest and the dearest function, best first."""
     for dtype_name in dtypes:
         x = torch.randn(results.n, device=device).to(DTYPES[dtype_name])
         dy = torch.randn(results.n, device=device).to(DTYPES[dtype_name])
         for name in TUNED:
             for direction in ("forward", "backward"):
                 found = []
-                for config in fused.CANDIDATES:
+                for config in fused.candidates(x.element_size()):
                     if time.monotonic() > deadline:
                         results.left_out.append(f"tune {name} {dtype_name} {direction} from {config} on")
                         break
@@ -239,11 +239,8 @@ def tune(results: Results, device: torch.device, dtypes: tuple[str, ...], deadli
                             "share": share,
                         }
                     )
-                best = ", ".join(
-                    f"{config.block}/{config.num_warps}{'/' + config.eviction if config.eviction else ''} {seconds * 1e3:.4f} ms"
-                    for seconds, config in found
-                )
-                print(f"tune {name} {dtype_name} {direction} (block/warps/cache hint): {best}", flush=True)
+                best = ", ".join(f"{config.block}/{config.num_warps} {seconds * 1e3:.4f} ms" for seconds, config in found)
+                print(f"tune {name} {dtype_name} {direction} (block/warps): {best}", flush=True)
 
 
 def judge(results: Results) -> None:

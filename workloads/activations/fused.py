@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,37 +30,33 @@ except ImportError as error:
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-Direction = Literal["forward", "backward"]
 MINIMUM_CAPABILITY = (8, 0)  # bfloat16 and NaN-propagating minimum and maximum
 
 
 class LaunchConfig(NamedTuple):
-    """How a kernel is launched: elements per program, warps per program, and the cache hint of its loads and stores."""
+    """How a kernel is launched: elements per program and warps per program."""
 
     block: int
     num_warps: int
-    eviction: Literal["", "evict_first"]
 
 
-# What `python -m workloads.activations.bench --tune` tries.
-CANDIDATES = tuple(
-    LaunchConfig(block, num_warps, eviction)
-    for eviction in ("", "evict_first")
-    for block, num_warps in ((1024, 4), (2048, 4), (4096, 4), (2048, 8), (4096, 8), (8192, 8))
-)
-SMALL = 1 << 20  # up to here programs are kept small, so that all multiprocessors have work
+THREADS_PER_WARP = 32
+BYTES_PER_THREAD = 32  # of each input: two 16-byte loads in flight
 
 
-def launch_config(n: int, itemsize: int, direction: Direction) -> LaunchConfig:
-    """The launch of a pass over ``n`` elements of ``itemsize`` bytes.
+def launch_config(itemsize: int) -> LaunchConfig:
+    """The launch of a pass over elements of ``itemsize`` bytes.
 
-    Chosen by the bench on an H100, deliberately not by autotuning at run time: a run must start at once and be the same every time.
-    Large tensors want 64 bytes of loads in flight per thread: four 16-byte loads forward, two of each input backward.
+    Chosen with ``python -m workloads.activations.bench --tune`` on an H200 (2²⁶ elements), deliberately not by autotuning at run time: a run
+    must start at once and be the same every time. More bytes per thread, and cache hints on loads and stores, were slower there.
     """
-    if n <= SMALL:
-        return LaunchConfig(block=1024, num_warps=4, eviction="")
-    per_thread = (64 if direction == "forward" else 32) // itemsize
-    return LaunchConfig(block=128 * per_thread, num_warps=4, eviction="")
+    warps = 4
+    return LaunchConfig(block=THREADS_PER_WARP * warps * BYTES_PER_THREAD // itemsize, num_warps=warps)
+
+
+def candidates(itemsize: int) -> list[LaunchConfig]:
+    """What the bench's ``--tune`` tries: 16 to 64 bytes of each input per thread, 1 to 16 warps per program."""
+    return [LaunchConfig(THREADS_PER_WARP * warps * width // itemsize, warps) for width in (16, 32, 64) for warps in (1, 2, 4, 8, 16)]
 
 
 def available(device: str | torch.device) -> str:
@@ -91,8 +87,8 @@ def forward(name: str, x: Tensor, config: LaunchConfig | None = None) -> Tensor:
     n = x.numel()
     if n == 0:
         return y
-    block, num_warps, eviction = config or launch_config(n, x.element_size(), "forward")
-    activation_forward_kernel[(triton.cdiv(n, block),)](x, y, n, FUNCTION=name, BLOCK=block, EVICTION=eviction, num_warps=num_warps)
+    block, num_warps = config or launch_config(x.element_size())
+    activation_forward_kernel[(triton.cdiv(n, block),)](x, y, n, FUNCTION=name, BLOCK=block, num_warps=num_warps)
     return y
 
 
@@ -107,9 +103,9 @@ def backward(name: str, x: Tensor, dy: Tensor, config: LaunchConfig | None = Non
     dy_is_scalar = all(size == 1 or stride == 0 for size, stride in zip(dy.shape, dy.stride(), strict=True))
     if not dy_is_scalar and not same_layout(dy, dx):
         dy = torch.empty_like(dx).copy_(dy)
-    block, num_warps, eviction = config or launch_config(n, x.element_size(), "backward")
+    block, num_warps = config or launch_config(x.element_size())
     activation_backward_kernel[(triton.cdiv(n, block),)](
-        x, dy, dx, n, DY_IS_SCALAR=dy_is_scalar, FUNCTION=name, BLOCK=block, EVICTION=eviction, num_warps=num_warps
+        x, dy, dx, n, DY_IS_SCALAR=dy_is_scalar, FUNCTION=name, BLOCK=block, num_warps=num_warps
     )
     return dx
 

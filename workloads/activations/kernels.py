@@ -141,7 +141,7 @@ def gradient(x, dy, FUNCTION: tl.constexpr, NARROW: tl.constexpr):
 
 
 @triton.jit(do_not_specialize=["n"])  # whole blocks do not depend on n's divisibility: one compilation serves every n
-def activation_forward_kernel(x_ptr, y_ptr, n, FUNCTION: tl.constexpr, BLOCK: tl.constexpr, EVICTION: tl.constexpr):
+def activation_forward_kernel(x_ptr, y_ptr, n, FUNCTION: tl.constexpr, BLOCK: tl.constexpr):
     """y = f(x) over n elements that lie one after the other; program p does elements p · BLOCK to (p + 1) · BLOCK − 1.
 
     Whole blocks take an unmasked path: their loads stay 16 bytes wide even where n is odd.
@@ -152,9 +152,9 @@ def activation_forward_kernel(x_ptr, y_ptr, n, FUNCTION: tl.constexpr, BLOCK: tl
     x_ptr += start
     y_ptr += start
     if start + BLOCK <= n:
-        x = tl.load(x_ptr + within, eviction_policy=EVICTION)
+        x = tl.load(x_ptr + within)
         y = value(x.to(tl.float32), FUNCTION, NARROW)
-        tl.store(y_ptr + within, y.to(y_ptr.dtype.element_ty), eviction_policy=EVICTION)
+        tl.store(y_ptr + within, y.to(y_ptr.dtype.element_ty))
     else:
         mask = within < n - start
         x = tl.load(x_ptr + within, mask=mask, other=0.0)
@@ -163,9 +163,7 @@ def activation_forward_kernel(x_ptr, y_ptr, n, FUNCTION: tl.constexpr, BLOCK: tl
 
 
 @triton.jit(do_not_specialize=["n"])  # whole blocks do not depend on n's divisibility: one compilation serves every n
-def activation_backward_kernel(
-    x_ptr, dy_ptr, dx_ptr, n, DY_IS_SCALAR: tl.constexpr, FUNCTION: tl.constexpr, BLOCK: tl.constexpr, EVICTION: tl.constexpr
-):
+def activation_backward_kernel(x_ptr, dy_ptr, dx_ptr, n, DY_IS_SCALAR: tl.constexpr, FUNCTION: tl.constexpr, BLOCK: tl.constexpr):
     """dx = dy · f′(x), laid out as in :func:`activation_forward_kernel`.
 
     ``DY_IS_SCALAR``: dy is one number for all elements (the gradient of a sum), read once per program instead of n times from memory.
@@ -176,10 +174,10 @@ def activation_backward_kernel(
     x_ptr += start
     dx_ptr += start
     if start + BLOCK <= n:
-        x = tl.load(x_ptr + within, eviction_policy=EVICTION)
-        dy = tl.load(dy_ptr) if DY_IS_SCALAR else tl.load(dy_ptr + start + within, eviction_policy=EVICTION)
+        x = tl.load(x_ptr + within)
+        dy = tl.load(dy_ptr) if DY_IS_SCALAR else tl.load(dy_ptr + start + within)
         dx = gradient(x.to(tl.float32), dy.to(tl.float32), FUNCTION, NARROW)
-        tl.store(dx_ptr + within, dx.to(dx_ptr.dtype.element_ty), eviction_policy=EVICTION)
+        tl.store(dx_ptr + within, dx.to(dx_ptr.dtype.element_ty))
     else:
         mask = within < n - start
         x = tl.load(x_ptr + within, mask=mask, other=0.0)

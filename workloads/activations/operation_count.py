@@ -24,7 +24,7 @@ ARITHMETIC = ("add", "subtract", "multiply", "divide", "negative", "power", "com
 TRANSCENDENTAL = ("tanh", "exp", "erf")
 _UFUNC_NAMES = {"true_divide": "divide", "square": "power", "maximum": "compare", "minimum": "compare"}
 
-# FLOPs per element as the sources assign them by hand: the activation table of seeds/000 ("GELU 14 ops, Phi6Simple 4 ops, ZetaLn2 3 ops");
+# FLOPs per element as the sources assign them by hand: the activation table of source T ("GELU 14 ops, Phi6Simple 4 ops, ZetaLn2 3 ops");
 # SiLU and ReLU from the authors' public benchmark code.
 ASSIGNED: Mapping[str, int] = {"gelu_tanh": 14, "silu": 5, "relu": 1, "phi6": 4, "zeta_ln2": 3}
 

@@ -7,7 +7,7 @@ under NumPy 2 (and did not under NumPy 1): one more way for a published ratio to
 NumPy evaluates ``x**3`` by its general power function (only −1, 0, ½, 1 and 2 have fast paths), which is most of the published
 GELU's time: :data:`PRODUCT_POWERS` holds the same functions with powers written as products.
 
-Sources: ``seeds/000`` prints Phi6Simple with two clamps and ZetaLn2 with its constant written out; GELU's tanh form, SiLU and ReLU
+Sources: Source T prints Phi6Simple with two clamps and ZetaLn2 with its constant written out; GELU's tanh form, SiLU and ReLU
 are textbook formulas. For Φ3, Φ4, Φ8, Φ12 see :mod:`workloads.activations.functions`.
 """
 

@@ -78,16 +78,16 @@ def test_nothing_beyond_the_end_is_written(direction):
     x, dy = torch.randn(n), torch.randn(n)
     out = store[block : block + n]
     if direction == "forward":
-        fused.activation_forward_kernel[(2,)](x, out, n, FUNCTION="phi6", BLOCK=block, EVICTION="")
+        fused.activation_forward_kernel[(2,)](x, out, n, FUNCTION="phi6", BLOCK=block)
         assert torch.equal(out, fused.forward("phi6", x))
     else:
-        fused.activation_backward_kernel[(2,)](x, dy, out, n, DY_IS_SCALAR=False, FUNCTION="phi6", BLOCK=block, EVICTION="")
+        fused.activation_backward_kernel[(2,)](x, dy, out, n, DY_IS_SCALAR=False, FUNCTION="phi6", BLOCK=block)
         assert torch.equal(out, fused.backward("phi6", x, dy))
     assert (store[:block] == 7).all()
     assert (store[block + n :] == 7).all()
 
 
-@pytest.mark.parametrize("config", fused.CANDIDATES, ids=str)
+@pytest.mark.parametrize("config", [*fused.candidates(4), *fused.candidates(2)], ids=str)
 def test_every_launch_configuration_computes_the_same(config):
     x, dy = torch.randn(9001), torch.randn(9001)
     assert torch.equal(fused.forward("phi12", x, config), fused.forward("phi12", x))
