@@ -518,6 +518,14 @@ def test_evidence_from_a_manifest() -> None:
     }
     evidence = Evidence.from_manifest(manifest)
     assert evidence == Evidence("NVIDIA H100", "gpu", "digits", "2026-11-21", "thorough")
+    assert evidence.text() == "NVIDIA H100; digits; 2026-11-21"
+    assert Evidence.from_manifest({}).text() == "unknown hardware; no data set; undated"
+
+
+def test_a_run_on_other_hardware_than_a_claim_speaks_of_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.verdicts.claims", lambda: {"x": dataclasses.replace(SPEED, id="x", hardware_class="gpu")})
+    (row,) = rows_of(("x",))
+    assert row.reason == "The claim speaks of a GPU, which this run did not measure on."
 
 
 def test_what_a_gpu_run_measured_on_its_host_is_evidence_of_the_host():
@@ -530,11 +538,3 @@ def test_what_a_gpu_run_measured_on_its_host_is_evidence_of_the_host():
     evidence = Evidence.from_manifest(manifest)
     assert evidence.text(hardware_class="gpu") == "NVIDIA H100; no data set; 2026-11-22"
     assert evidence.text(hardware_class="cpu") == "Some Xeon; no data set; 2026-11-22"
-    assert evidence.text() == "NVIDIA H100; digits; 2026-11-21"
-    assert Evidence.from_manifest({}).text() == "unknown hardware; no data set; undated"
-
-
-def test_a_run_on_other_hardware_than_a_claim_speaks_of_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.verdicts.claims", lambda: {"x": dataclasses.replace(SPEED, id="x", hardware_class="gpu")})
-    (row,) = rows_of(("x",))
-    assert row.reason == "The claim speaks of a GPU, which this run did not measure on."
