@@ -21,7 +21,7 @@ from lab.ui.page_state import PageState
 from lab.ui.results import Results
 from lab.ui.text import plain
 from lab.ui.verdict_cards import cards, counts
-from lab.ui.widgets import parameters
+from lab.ui.widgets import parameters, show_value
 from lab.workload import PRESETS, Workload, workload
 
 PRESET_LABELS = {"published": "As published", "quick": "Quick", "thorough": "Thorough"}
@@ -99,7 +99,7 @@ def _plan(state: PageState) -> tuple[Plan | None, str]:
 def _preset(state: PageState) -> None:
     current = state.choice.preset(state.workload, state.kind)
     key = state.key("widget preset")
-    st.session_state[key] = None if current == choices.CUSTOM else current
+    show_value(key, None if current == choices.CUSTOM else current)
     st.segmented_control(
         "Preset" if current != choices.CUSTOM else "Preset (now custom values)",
         PRESETS,
@@ -114,7 +114,7 @@ def _device(state: PageState) -> None:
     key = state.key("widget device")
     obstacle = server.cuda_obstacle()
     offered = [device for device in choices.DEVICES if device != "cuda" or not obstacle or state.choice.device == "cuda"]
-    st.session_state[key] = state.choice.device
+    show_value(key, state.choice.device)
     st.segmented_control(
         "Device",
         offered,

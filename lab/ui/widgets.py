@@ -1,8 +1,8 @@
 """Widgets of a workload's parameters, made from its fields alone.
 
-Every widget shows the choice's text and reports a change as text; the choice is the truth and the widget its picture, set anew on
-each rerun. A swept numeric field is a range slider over powers of two for the quick choice and a text of exact values under it,
-which holds any list without loss.
+Every widget shows the choice's text and reports a change as text; the choice is the truth and the widget its picture. A swept
+numeric field is a range slider over powers of two for the quick choice and a text of exact values under it, which holds any list
+without loss.
 """
 
 from __future__ import annotations
@@ -60,12 +60,19 @@ def _keyed(state: PageState, info: Field, shown: Any, to_text: Callable[[Any], s
     """One widget that shows ``shown`` and reports its change to a value as ``to_text(value)``."""
     suffix = options.pop("suffix", "")
     key = state.key(f"widget:{info.name}{suffix}")
-    st.session_state[key] = shown
+    show_value(key, shown)
 
     def changed() -> None:
         state.edit(info.name, to_text(st.session_state[key]))
 
     widget(options.pop("label", _title(info)), key=key, help=info.help, on_change=changed, **options)
+
+
+def show_value(key: str, shown: Any) -> None:
+    """Make the widget called ``key`` show ``shown``. One that already does is left alone: setting it would undo what the reader does next
+    before the answer to the last change has arrived."""
+    if key not in st.session_state or st.session_state[key] != shown:
+        st.session_state[key] = shown
 
 
 def _choice(state: PageState, info: Field, text: str) -> None:
