@@ -7,14 +7,13 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
-from lab.claims import claims
+from lab.claims import Claim, claims
 from lab.formatting import estimate
 from lab.store import Run
 from lab.verdicts import Verdict
 from lab.worker import START
 
 BAR_WIDTH = 24
-CLAIMED_WIDTH = 28  # of a claimed figure in words, in the verdict table
 
 
 class ProgressLine:
@@ -65,10 +64,14 @@ def verdict_table(verdicts: Sequence[Verdict]) -> str:
     for row in verdicts:
         claim = claims()[row.claim_id]
         measured = estimate(row.measured, row.ci_low, row.ci_high, claim.unit) if row.measured is not None else ""
-        claimed = claim.claimed_text if row.claimed is None else estimate(row.claimed, None, None, claim.unit)
-        claimed = claimed if len(claimed) <= CLAIMED_WIDTH else claimed[: CLAIMED_WIDTH - 1] + "…"
-        rows.append((row.claim_id, row.protocol, row.comparison, claimed, measured, row.verdict))
+        rows.append((row.claim_id, row.protocol, row.comparison, _claimed(claim, row.claimed), measured, row.verdict))
     return columns(rows)
+
+
+def _claimed(claim: Claim, value: float | None) -> str:
+    if claim.is_table:  # its cells stand in rows of their own
+        return f"{len(claim.cells)} cells"
+    return claim.claimed_text if value is None else estimate(value, None, None, claim.unit)
 
 
 def columns(rows: Iterable[Sequence[str]]) -> str:

@@ -10,7 +10,7 @@ import pytest
 from lab import terminal
 from lab.claims import claims
 from lab.store import Run
-from lab.terminal import CLAIMED_WIDTH, ProgressLine, columns, verdict_table
+from lab.terminal import ProgressLine, columns, verdict_table
 from lab.verdicts import Verdict
 
 RUN = Run(
@@ -92,7 +92,7 @@ def test_columns_are_aligned() -> None:
 
 def test_a_verdict_is_one_row() -> None:
     number = next(claim for claim in claims().values() if claim.value is not None and claim.unit == "×")
-    words = next(claim for claim in claims().values() if claim.value is None and len(claim.claimed_text) > CLAIMED_WIDTH)
+    words = next(claim for claim in claims().values() if claim.value is None and not claim.is_table)
     rows = [
         Verdict(number.id, "T", "sound", "best", "latency_s", 8.1, 1.5, 1.25, 1.75, "smaller than claimed", "", ""),
         Verdict(words.id, "T", "", "", "", None, None, None, None, "not measured", "", ""),
@@ -100,5 +100,11 @@ def test_a_verdict_is_one_row() -> None:
     header, first, second = verdict_table(rows).splitlines()
     assert header.split() == ["claim", "protocol", "compared", "claimed", "measured", "verdict"]
     assert first.split(maxsplit=4) == [number.id, "sound", "best", "8.10×", "1.50× (1.25 to 1.75×)  smaller than claimed"]
-    assert words.claimed_text[: CLAIMED_WIDTH - 1] + "…" in second
+    assert words.claimed_text in second
     assert second.endswith("not measured")
+
+
+def test_a_table_of_claims_tells_how_many_cells_it_has() -> None:
+    table = claims()["act-gating"]
+    row = Verdict(table.id, "T", "sound", "best", "gate", None, None, None, None, "reproduced", "", "")
+    assert verdict_table([row]).splitlines()[1].split(maxsplit=3) == ["act-gating", "sound", "best", "3 cells            reproduced"]
