@@ -291,11 +291,11 @@ class Engine:
 
 
 def _refuse_what_cannot_fit(declaration: Workload, plan: Plan, device: str, facts: environment.DeviceFacts, *, idle: bool = False) -> None:
-    name = declaration.memory_parameter
     for cell in plan.cells:
         need = declaration.memory(cell, environment.device_kind(device))
         obstacle = environment.memory_obstacle(need, device, facts, idle=idle)
         if obstacle:
+            name = need.parameter or declaration.memory_parameter
             raise ParameterError(name, getattr(cell, name), f"a smaller {name}", obstacle)
 
 

@@ -25,12 +25,9 @@ import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab.records import Phase, Progress, Record
-
-if TYPE_CHECKING:
-    from lab.workload import Workload
 
 MAX_JOB_BYTES = 1 << 20
 PROGRESS_INTERVAL_S = 0.05  # progress events that follow sooner are dropped: nobody could see them
@@ -114,7 +111,7 @@ def main() -> int:
 
 
 def _run(job: Job, log: EventLog) -> int:
-    workload: Workload | None = None
+    memory_parameter = ""  # what to lower where memory runs out
     try:
         log.write("phase", cell=0, share=0.0, **dataclasses.asdict(Phase(START, budgeted=False)))
         _set_environment(job)
@@ -122,6 +119,7 @@ def _run(job: Job, log: EventLog) -> int:
         from lab import workload as declarations
 
         workload = declarations.workload(job.workload)
+        memory_parameter = workload.memory_parameter
         plan = parameters.Plan.from_json(workload.parameters, job.plan)
         emit = _Emitter(log, len(plan.cells))
 
@@ -135,14 +133,15 @@ def _run(job: Job, log: EventLog) -> int:
             log.write("facts", **_facts(job))
             for cell, params in enumerate(plan.cells):
                 emit.cell = cell
-                context = declarations.Context(job.device, cell, len(plan.cells), job.preset, job.threads, job.cache_dir)
+                memory_parameter = workload.memory(params, "cpu").parameter or workload.memory_parameter
+                context = declarations.Context(job.device, cell, len(plan.cells), job.preset, job.threads, job.cache_dir, plan)
                 with contextlib.closing(experiment(params, context)) as events:
                     emit.all(events)
         log.write("end", status="finished", reason="")
     except BaseException as error:  # whatever it is, also a SystemExit of a library: the run must say why it ended
         traceback.print_exc()
         with contextlib.suppress(OSError):  # a full disk: then the exit status has to say it
-            log.write("end", status="failed", reason=failure(error, workload))
+            log.write("end", status="failed", reason=failure(error, memory_parameter))
         return EXIT_DISK_FULL if isinstance(error, OSError) and error.errno in DISK_FULL else EXIT_FAILED
     return 0
 
@@ -179,15 +178,15 @@ class _Emitter:
         return (self.cell + self._fraction) / self._n_cells
 
 
-def failure(error: BaseException, workload: Workload | None) -> str:
-    """Why a run failed, in one line: invalid input, out of memory (naming the parameter to lower), full disk, or the error itself."""
+def failure(error: BaseException, memory_parameter: str) -> str:
+    """Why a run failed, in one line: invalid input, out of memory (naming the parameter to lower, if any), full disk, or the error itself."""
     kinds = {cls.__name__ for cls in type(error).__mro__}  # by name: torch is not imported just to know its classes
     first_line = (str(error).splitlines() or [""])[0][:300]
     detail = f" ({first_line})" if first_line else ""
     if "ParameterError" in kinds:
         return f"invalid input: {first_line}"
     if kinds & {"MemoryError", "OutOfMemoryError"} or "can't allocate memory" in first_line:
-        return f"out of memory: lower {workload.memory_parameter}{detail}" if workload else f"out of memory{detail}"
+        return f"out of memory: lower {memory_parameter}{detail}" if memory_parameter else f"out of memory{detail}"
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return f"the disk is full{detail}"
     return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__

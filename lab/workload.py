@@ -42,10 +42,14 @@ class Metric:
 
 @dataclass(frozen=True)
 class MemoryNeed:
-    """Peak bytes one cell needs on the device it measures and on the host, from the workload's cost formulas."""
+    """Peak bytes one cell needs on the device it measures and on the host, from the workload's cost formulas.
+
+    ``parameter`` is what a refusal tells the reader to lower, where that is another one than the workload's ``memory_parameter``.
+    """
 
     device_bytes: int
     host_bytes: int
+    parameter: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Context:
 
     ``device`` is "cpu" or "cuda:0"; ``cell`` of ``n_cells`` counts the sweep; ``preset`` is a preset's name or "custom".
     ``threads`` is how many CPU threads the worker has fixed torch and NumPy to. ``cache_dir`` outlives the run (compiled kernels,
-    data sets).
+    data sets). ``plan`` holds all cells, for what is measured in one of them only.
     """
 
     device: str
@@ -63,6 +67,7 @@ class Context:
     preset: str
     threads: int
     cache_dir: str
+    plan: Plan
 
     @property
     def device_kind(self) -> DeviceKind:
@@ -81,6 +86,7 @@ class Workload:
     parameter a refusal tells the reader to lower. ``pairs(means)`` names which (technique, baseline) estimates of one cell are
     compared (default: each technique against each baseline of the same implementation). ``measure(claim, summary)`` finds in a
     summary what it says of a claim; ``charts(summary, records)`` are the live figures. ``deadline_s`` ends a run that hangs.
+    ``instrument`` marks what measures the machine and the lab itself instead of a claim: it is no experiment, and nothing was published.
     """
 
     name: str
@@ -103,11 +109,17 @@ class Workload:
     method: str = ""  # markdown of the method tab
     deadline_s: float = 3600.0
     labels: Mapping[str, str] = field(default_factory=dict)  # arm or implementation name → what readers call it
+    instrument: bool = False
+
+    @property
+    def presets(self) -> tuple[str, ...]:
+        """The names of its presets."""
+        return tuple(name for name in PRESETS if name != "published" or not self.instrument)
 
     def plan(self, preset: str = "quick", device_kind: DeviceKind = "cpu", texts: Mapping[str, str] | None = None) -> Plan:
         """The plan of a preset with some values replaced by texts. Raises ParameterError."""
-        if preset not in PRESETS:
-            raise ParameterError("preset", preset, "one of " + ", ".join(PRESETS))
+        if preset not in self.presets:
+            raise ParameterError("preset", preset, "one of " + ", ".join(self.presets))
         return Plan.parse(self.parameters, texts or {}, self.preset(preset, device_kind))
 
 
@@ -127,6 +139,11 @@ def workloads() -> dict[str, Workload]:
     """Every workload by name: those of the ``workloads`` package and of the packages in ``$EFFICIENCY_LAB_WORKLOADS``."""
     extra = tuple(name for name in os.environ.get(PLUGIN_VARIABLE, "").split(os.pathsep) if name)
     return _discover(("workloads", *extra))
+
+
+def experiments() -> dict[str, Workload]:
+    """The workloads that put a claim to the test, by name."""
+    return {name: found for name, found in workloads().items() if not found.instrument}
 
 
 def workload(name: str) -> Workload:
