@@ -179,7 +179,7 @@ class _Emitter:
 
 
 def failure(error: BaseException, memory_parameter: str) -> str:
-    """Why a run failed, in one line: invalid input, out of memory (naming the parameter to lower, if any), full disk, or the error itself."""
+    """Why a run failed, in one line: invalid input, out of memory (naming the parameter to lower), full disk, or the error itself."""
     kinds = {cls.__name__ for cls in type(error).__mro__}  # by name: torch is not imported just to know its classes
     first_line = (str(error).splitlines() or [""])[0][:300]
     detail = f" ({first_line})" if first_line else ""
