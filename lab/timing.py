@@ -29,6 +29,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from typing import Protocol as Interface
 
+from lab.cuda_graphs import CudaGraphs
 from lab.records import Protocol, Record, Role, Scalar
 from lab.statistics import LOOKS, precise_enough
 
@@ -139,10 +140,11 @@ class Excluded:
     metric: str
     arm: Arm
     reason: str
+    unit: str = "s"
 
     def records(self, protocol: Protocol, dimensions: Mapping[str, Scalar] = NO_DIMENSIONS) -> list[Record]:
         """One record without a value."""
-        return [self.arm.record(protocol, self.metric, None, "s", reason=self.reason, dimensions=dimensions)]
+        return [self.arm.record(protocol, self.metric, None, self.unit, reason=self.reason, dimensions=dimensions)]
 
 
 class Timed(NamedTuple):
@@ -212,33 +214,13 @@ class DeviceTimeSampler:
     def __init__(self, device: str) -> None:
         self._device = device
         self._graphs: dict[ArmKey, tuple[Any, int]] = {}
-        self._pool: Any = None
+        self._captures = CudaGraphs(device)
 
     def prepare(self, arm: Arm) -> str:
         if not self._device.startswith("cuda"):
             return NO_DEVICE_TIMER
-        import torch
-
         calls = graph_calls(arm.period)
-        stream = torch.cuda.Stream(self._device)
-        stream.wait_stream(torch.cuda.current_stream(self._device))
-        if self._pool is None:
-            self._pool = torch.cuda.graph_pool_handle()
-        graph = torch.cuda.CUDAGraph()
-        try:
-            # The outer context puts the current stream back: a capture that fails leaves its own stream behind.
-            with torch.cuda.stream(stream):
-                for i in range(3):  # lazy set-up (workspaces, autograd's buffers) must not fall into the capture
-                    arm.call(i)
-                with torch.cuda.graph(graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"):
-                    for i in range(calls):
-                        arm.call(i)
-        except BaseException:
-            self._pool = None  # the allocator may hold the pool of a failed capture open, and would refuse the next arm
-            raise
-        torch.cuda.current_stream(self._device).wait_stream(stream)
-        graph.replay()
-        torch.cuda.synchronize(self._device)  # an error of the replay belongs to this arm
+        graph = self._captures.capture(arm, calls)
         self._graphs[arm.key] = (graph, calls)
         return ""
 
@@ -259,7 +241,7 @@ class DeviceTimeSampler:
     def close(self) -> None:
         """Free the captured graphs and their memory."""
         self._graphs.clear()
-        self._pool = None
+        self._captures.close()
 
 
 def graph_calls(period: int) -> int:
@@ -362,7 +344,7 @@ def _segment(state: _Running, sampler: Sampler, segment_s: float) -> Timed:
 def _run(state: _Running, sampler: Sampler, calls: int) -> Timed:
     if calls > MAX_CALLS:
         raise RuntimeError(f"{state.arm.name}: {calls} calls would not fill a segment: the clock stands still")
-    with _garbage_collection_off():
+    with garbage_collection_off():
         timed = sampler.time(state.arm, state.next_input, calls)
     state.next_input += timed.calls
     return timed
@@ -392,7 +374,8 @@ def described(error: Exception) -> str:
 
 
 @contextmanager
-def _garbage_collection_off() -> Iterator[None]:
+def garbage_collection_off() -> Iterator[None]:
+    """No garbage collection within the block: a pause would be measured as the arm's."""
     enabled = gc.isenabled()
     gc.disable()
     try:
