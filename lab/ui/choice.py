@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lab.parameters import MAX_TEXT, Field, ParameterError, Plan, fields
-from lab.workload import PRESETS, DeviceKind, Workload
+from lab.workload import DeviceKind, Workload
 
 DEVICES = ("auto", "cpu", "cuda")
 CUSTOM = "custom"
@@ -39,7 +39,7 @@ class Choice:
 
     def preset(self, workload: Workload, kind: DeviceKind) -> str:
         """The preset whose values these are on ``kind``, or "custom"."""
-        return next((name for name in PRESETS if preset_texts(workload, name, kind) == dict(self.texts)), CUSTOM)
+        return next((name for name in workload.presets if preset_texts(workload, name, kind) == dict(self.texts)), CUSTOM)
 
     def query(self, workload: Workload, kind: DeviceKind) -> dict[str, str]:
         """The URL query: the run alone when one is shown (it knows its parameters), else preset, device and every value."""
@@ -85,13 +85,13 @@ def read(workload: Workload, query: Mapping[str, Sequence[str]], kind: DeviceKin
         note(ParameterError("run", single["run"], "?run=ID alone: a run brings its parameters", "is given with other names"))
 
     preset = single.get("preset", "quick")
-    if preset not in (*PRESETS, CUSTOM):
-        note(ParameterError("preset", preset, "one of " + ", ".join((*PRESETS, CUSTOM))))
+    if preset not in (*workload.presets, CUSTOM):
+        note(ParameterError("preset", preset, "one of " + ", ".join((*workload.presets, CUSTOM))))
     device = single.get("device", "auto")
     if device not in DEVICES:
         note(ParameterError("device", device, "one of " + ", ".join(DEVICES)))
         device = "auto"
-    texts = preset_texts(workload, preset if preset in PRESETS else "quick", kind)
+    texts = preset_texts(workload, preset if preset in workload.presets else "quick", kind)
     given = {name: text for name, text in single.items() if name in known}
     try:
         texts = Plan.parse(workload.parameters, {**texts, **given}).texts()

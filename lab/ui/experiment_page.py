@@ -21,8 +21,8 @@ from lab.ui.page_state import PageState
 from lab.ui.results import Results
 from lab.ui.text import plain
 from lab.ui.verdict_cards import cards, counts
-from lab.ui.widgets import parameters, show_value
-from lab.workload import PRESETS, Workload, workload
+from lab.ui.widgets import parameters, widget_key
+from lab.workload import Workload, workload
 
 PRESET_LABELS = {"published": "As published", "quick": "Quick", "thorough": "Thorough"}
 PRESET_HELP = (
@@ -38,13 +38,19 @@ def show(name: str) -> None:
     """Draw the page of the workload called ``name``."""
     declared = workload(name)
     shell.frame(declared.title)
+    _heading(declared)
+    body(declared)
+
+
+def body(declared: Workload) -> None:
+    """What follows the heading: the choice, the run, its results."""
     state = PageState(declared)
     state.read_address()
+    state.start_if_pressed()
     state.write_address()
     run = server.store().run(state.choice.run_id) if state.choice.run_id else None
     if run is not None and not run.active:
         state.run_ended()
-    _heading(declared)
     _set_up(state, run)
     if run is not None and run.active:
         st.header("Live", divider="gray")
@@ -72,7 +78,7 @@ def _set_up(state: PageState, run: Run | None) -> None:
         plan, obstacle = _plan(state)
         with st.container(horizontal=True, vertical_alignment="center"):
             blocked = active or plan is None or bool(obstacle)
-            st.button("Run", key=state.key("run"), type="primary", icon=":material/play_arrow:", disabled=blocked, on_click=state.submit)
+            st.button("Run", key=state.key("run"), type="primary", icon=":material/play_arrow:", disabled=blocked, on_click=state.press_run)
             st.button("Cancel", key=state.key("cancel"), icon=":material/stop:", disabled=not active, on_click=_cancel, args=(state,))
             if plan is not None:
                 seconds = state.workload.duration_s(plan, state.kind)
@@ -98,11 +104,10 @@ def _plan(state: PageState) -> tuple[Plan | None, str]:
 
 def _preset(state: PageState) -> None:
     current = state.choice.preset(state.workload, state.kind)
-    key = state.key("widget preset")
-    show_value(key, None if current == choices.CUSTOM else current)
+    key = widget_key(state.key("widget:preset"), None if current == choices.CUSTOM else current)
     st.segmented_control(
         "Preset" if current != choices.CUSTOM else "Preset (now custom values)",
-        PRESETS,
+        state.workload.presets,
         key=key,
         format_func=PRESET_LABELS.__getitem__,
         help=PRESET_HELP,
@@ -111,10 +116,9 @@ def _preset(state: PageState) -> None:
 
 
 def _device(state: PageState) -> None:
-    key = state.key("widget device")
     obstacle = server.cuda_obstacle()
     offered = [device for device in choices.DEVICES if device != "cuda" or not obstacle or state.choice.device == "cuda"]
-    show_value(key, state.choice.device)
+    key = widget_key(state.key("widget:device"), state.choice.device)
     st.segmented_control(
         "Device",
         offered,

@@ -123,18 +123,27 @@ class PageState:
         except ParameterError as error:
             st.session_state[self.key("refusal")] = str(error)
 
-    def submit(self) -> None:
-        """Queue a run of the choice. A second press before the page has answered the first is the same run."""
+    def press_run(self) -> None:
+        """Run was pressed. The edits that came with the press may be told after it, so it is answered by :meth:`start_if_pressed`."""
+        st.session_state[self.key("pressed")] = True
         self.own_rerun()
+
+    def start_if_pressed(self) -> None:
+        """Queue a run of the choice if Run was pressed. A second press before the page has answered the first is the same run."""
+        if not st.session_state.pop(self.key("pressed"), False) or self.problem:
+            return
         try:
-            plan = self.choice.plan(self.workload)
             run_id = server.engine().submit(
-                self.workload.name, plan, self.choice.preset(self.workload, self.kind), device=self.choice.device, token=self._token()
+                self.workload.name,
+                self.choice.plan(self.workload),
+                self.choice.preset(self.workload, self.kind),
+                device=self.choice.device,
+                token=self._token(),
             )
         except (ParameterError, StoreError) as error:
             st.session_state[self.key("refusal")] = str(error)
-            return
-        self._take(replace(self.choice, run_id=run_id))
+        else:
+            self.choice = replace(self.choice, run_id=run_id)
 
     def _token(self) -> str:
         """One token for each choice the page has shown: it changes with any edit and when a run ends."""

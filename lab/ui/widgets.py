@@ -59,8 +59,7 @@ def parameter(state: PageState, info: Field) -> None:
 def _keyed(state: PageState, info: Field, shown: Any, to_text: Callable[[Any], str], widget: Callable[..., Any], **options: Any) -> None:
     """One widget that shows ``shown`` and reports its change to a value as ``to_text(value)``."""
     suffix = options.pop("suffix", "")
-    key = state.key(f"widget:{info.name}{suffix}")
-    show_value(key, shown)
+    key = widget_key(state.key(f"widget:{info.name}{suffix}"), shown)
 
     def changed() -> None:
         state.edit(info.name, to_text(st.session_state[key]))
@@ -68,11 +67,19 @@ def _keyed(state: PageState, info: Field, shown: Any, to_text: Callable[[Any], s
     widget(options.pop("label", _title(info)), key=key, help=info.help, on_change=changed, **options)
 
 
-def show_value(key: str, shown: Any) -> None:
-    """Make the widget called ``key`` show ``shown``. One that already does is left alone: setting it would undo what the reader does next
-    before the answer to the last change has arrived."""
-    if key not in st.session_state or st.session_state[key] != shown:
+def widget_key(name: str, shown: Any) -> str:
+    """The key of the widget ``name`` that shows ``shown``.
+
+    A widget that must show something else than the reader left in it is replaced by a new one. Setting the old one would go wrong while
+    the reader is quick: the browser reports the old value once more, and that would look like an edit.
+    """
+    version = st.session_state.setdefault(f"{name} version", 0)
+    if st.session_state.get(f"{name}#{version}", shown) != shown:
+        version = st.session_state[f"{name} version"] = version + 1
+    key = f"{name}#{version}"
+    if key not in st.session_state:
         st.session_state[key] = shown
+    return key
 
 
 def _choice(state: PageState, info: Field, text: str) -> None:
@@ -104,7 +111,9 @@ def _sweep(state: PageState, info: Field, text: str) -> None:
             return ",".join(info.text(value) for value in sweep_points(*ends))
 
         ends = (min(values), max(values))
-        _keyed(state, info, ends, swept, st.select_slider, options=stops, value=ends, format_func=_stop, suffix=":range")
+        # The default only says that this is a range. It stays the same, as a change of it would reset the slider.
+        whole = (stops[0], stops[-1])
+        _keyed(state, info, ends, swept, st.select_slider, options=stops, value=whole, format_func=_stop, suffix=":range")
     _keyed(
         state,
         info,

@@ -47,8 +47,8 @@ def test_an_address_sets_the_widgets(open_page: Callable[..., AppTest]) -> None:
     page = open_page("demo", n="1024,16384", repeats="5")
     assert page.select_slider[0].value == (1024, 16384)
     assert page.text_input[0].value == "1024,16384"
-    assert page.number_input(key="demo:widget:repeats").value == 5
-    assert page.button_group(key="demo:widget preset").value is None  # no preset has these values
+    assert page.number_input(key="demo:widget:repeats#0").value == 5
+    assert page.button_group(key="demo:widget:preset#0").value is None  # no preset has these values
 
 
 def test_a_slider_writes_its_sweep_into_text_and_address(open_page: Callable[..., AppTest]) -> None:
@@ -75,7 +75,7 @@ def test_exact_values_are_kept_as_typed_and_wrong_ones_block_the_run(open_page: 
 
 def test_a_preset_sets_all_values(open_page: Callable[..., AppTest]) -> None:
     page = open_page("demo", seed="7")
-    page.button_group(key="demo:widget preset").set_value("thorough").run()
+    page.button_group(key="demo:widget:preset#0").set_value("thorough").run()
     assert address(page).items() >= {"preset": "thorough", "seed": "0", "repeats": "10", "n": "1024,4096"}.items()
 
 
@@ -109,12 +109,12 @@ def test_a_bad_address_stays_until_the_reader_goes_on(open_page: Callable[..., A
 
 def test_the_choice_survives_a_switch_of_pages(open_page: Callable[..., AppTest]) -> None:
     page = open_page("demo")
-    page.number_input(key="demo:widget:seed").set_value(42).run()
+    page.number_input(key="demo:widget:seed#0").set_value(42).run()
     page.query_params.clear()  # as a page link does
     page.switch_page("pages/activations.py").run()
     page.query_params.clear()
     page.switch_page("pages/demo.py").run()
-    assert page.number_input(key="demo:widget:seed").value == 42
+    assert page.number_input(key="demo:widget:seed#0").value == 42
     assert address(page)["seed"] == "42"
 
 
@@ -133,7 +133,7 @@ def test_a_run_from_the_click_to_the_files(
     assert not button(page, "Run").disabled
     elsewhere = open_page("demo", run=run.id)  # another browser
     assert "Measured on" in elsewhere.success[0].value
-    elsewhere.number_input(key="demo:widget:seed").set_value(1).run()
+    elsewhere.number_input(key="demo:widget:seed#0").set_value(1).run()
     assert "run" not in address(elsewhere)
     assert address(elsewhere)["seed"] == "1"
 
