@@ -37,10 +37,26 @@ def hold(names: Sequence[str], waiting: Callable[[str], None] | None = None) -> 
     """
     with contextlib.ExitStack() as stack:
         for name in sorted(set(names)):
-            if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-                raise ValueError(f"{name!r} is no lock name: letters, digits, - and _ only")
-            stack.enter_context(exclusive(folder() / f"{name}.lock", functools.partial(waiting, name) if waiting else None))
+            stack.enter_context(exclusive(_path(name), functools.partial(waiting, name) if waiting else None))
         yield
+
+
+@contextlib.contextmanager
+def hold_if_free(name: str) -> Iterator[int | None]:
+    """Hold lock ``name`` inside the ``with`` block, which gets its file descriptor; None at once where another process has it.
+
+    A child process that inherits the descriptor goes on holding the lock after the block, until it closes it or ends.
+    """
+    descriptor = _open(_path(name))
+    try:
+        held: int | None = descriptor
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held = None
+        yield held
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -57,6 +73,12 @@ def exclusive(path: Path, waiting: Callable[[], None] | None = None) -> Iterator
         yield
     finally:
         os.close(descriptor)
+
+
+def _path(name: str) -> Path:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise ValueError(f"{name!r} is no lock name: letters, digits, - and _ only")
+    return folder() / f"{name}.lock"
 
 
 def _open(path: Path) -> int:

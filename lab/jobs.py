@@ -16,19 +16,20 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import environment
 from lab.parameters import ParameterError, Plan
-from lab.processes import TERMINATE_GRACE_S, alive, signal_group, start_mark
-from lab.store import LOG_FILE, Run, Status, Store, StoreError
-from lab.worker import EXIT_DISK_FULL, WAIT, Job
+from lab.processes import TERMINATE_GRACE_S, alive, reap, signal_group, start_mark
+from lab.standby import Standby
+from lab.store import Run, Status, Store, StoreError
+from lab.worker import EXIT_DISK_FULL, LOG_FILE, WAIT, Job, command
+from lab.worker import environment as worker_environment
 from lab.workload import PRESETS, Workload, workload
 
 POLL_S = 0.1
@@ -52,9 +53,12 @@ OWNER_DIED = Ending("interrupted", "the process that ran it (page server or comm
 
 
 class Engine:
-    """Runs experiments of one store. Closing it (or the end of the process) ends the runs it supervises."""
+    """Runs experiments of one store. Closing it (or the end of the process) ends the runs it supervises.
 
-    def __init__(self, store: Store) -> None:
+    ``standby`` names the workloads whose experiments a standby worker imports ahead; () for none (see :mod:`lab.standby`).
+    """
+
+    def __init__(self, store: Store, standby: Sequence[str] = ()) -> None:
         self.store = store
         self._pid = os.getpid()
         self._mark = start_mark(self._pid) or ""
@@ -63,6 +67,9 @@ class Engine:
         self._lock = threading.Lock()
         atexit.register(self.close)
         self.recover()
+        self._standby: Standby | None = None
+        if standby:
+            self._standby = Standby(store.home, standby, environment.cpu_threads(), store.cache_dir, self._idle)
 
     def __enter__(self) -> Engine:
         return self
@@ -146,6 +153,8 @@ class Engine:
         with self._lock:
             self._closing.set()
             waiting_for = list(self._supervisors.values())
+        if self._standby is not None:
+            self._standby.close()
         for thread in waiting_for:
             thread.join(TERMINATE_GRACE_S + KILL_WAIT_S + 3.0)
         atexit.unregister(self.close)
@@ -198,17 +207,31 @@ class Engine:
             folder=str(folder),
             cache_dir=str(self.store.cache_dir),
         )
-        process = _launch(folder)
+        process = self._standby.claim(job) if self._standby is not None else None
+        if process is not None:
+            stopped, status = self._attend(run, process, declaration, plan, facts)
+            if stopped is not None or self.store.run(run_id).last_seq > 0:
+                return stopped or _ending_of(status, folder / LOG_FILE)
+            # It died before the run began: that is the standby's death, not the run's.
+        process = _launch(job)
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it died at once; the watch will say how
+            process.stdin.write(job.to_line())
+            process.stdin.flush()
+        stopped, status = self._attend(run, process, declaration, plan, facts)
+        return stopped or _ending_of(status, folder / LOG_FILE)
+
+    def _attend(
+        self, run: Run, process: subprocess.Popen[bytes], declaration: Workload, plan: Plan, facts: environment.DeviceFacts
+    ) -> tuple[Ending | None, int | None]:
+        """Watch a worker that has its job until it has ended: why it was stopped (None: it was not), and its exit status."""
         mark = start_mark(process.pid) or ""
         assert process.stdin is not None
         try:
             started_at = time.time()
-            self.store.start(run_id, process.pid, mark, started_at)
-            with contextlib.suppress(BrokenPipeError):  # it died at once; the watch will say how
-                process.stdin.write(job.to_line())
-                process.stdin.flush()
+            self.store.start(run.id, process.pid, mark, started_at)
             manifest = environment.manifest(
-                run_id=run_id,
+                run_id=run.id,
                 workload=declaration,
                 plan=plan,
                 preset=run.preset,
@@ -217,8 +240,8 @@ class Engine:
                 created_at=run.created_at,
                 started_at=started_at,
             )
-            self.store.set_manifest(run_id, manifest)
-            stopped = self._watch(run_id, process.pid, mark, declaration.deadline_s)
+            self.store.set_manifest(run.id, manifest)
+            stopped = self._watch(run.id, process.pid, mark, declaration.deadline_s)
             if stopped is not None:
                 signal_group(process.pid, signal.SIGTERM)
                 _wait_until_gone(process.pid, mark, TERMINATE_GRACE_S)
@@ -228,8 +251,14 @@ class Engine:
             _wait_until_gone(process.pid, mark, KILL_WAIT_S)
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
-            status = _reap(process)
-        return stopped or _ending_of(status, folder / LOG_FILE)
+            status = reap(process)
+        return stopped, status
+
+    def _idle(self) -> bool:
+        try:
+            return not self.store.active_processes()
+        except sqlite3.Error:  # busy, full or closed: not the moment to start anything
+            return False
 
     def _watch(self, run_id: str, pid: int, mark: str, deadline_s: float) -> Ending | None:
         """Take in events until the worker is gone (None) or has to be stopped (why)."""
@@ -299,17 +328,15 @@ def _refuse_what_cannot_fit(declaration: Workload, plan: Plan, device: str, fact
             raise ParameterError(name, getattr(cell, name), f"a smaller {name}", obstacle)
 
 
-def _launch(folder: Path) -> subprocess.Popen[bytes]:
-    root = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    with (folder / LOG_FILE).open("ab") as log:
+def _launch(job: Job) -> subprocess.Popen[bytes]:
+    with Path(job.folder, LOG_FILE).open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "lab.worker"],
+            command(),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            cwd=folder,  # so that what a library leaves in its working folder stays with the run
-            env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
+            cwd=job.folder,  # so that what a library leaves in its working folder stays with the run
+            env=worker_environment(os.environ, job.threads, job.cache_dir),
             start_new_session=True,
         )
 
@@ -318,15 +345,6 @@ def _wait_until_gone(pid: int, mark: str, limit_s: float) -> None:
     limit_s += time.monotonic()
     while alive(pid, mark) and time.monotonic() < limit_s:
         time.sleep(0.02)
-
-
-def _reap(process: subprocess.Popen[bytes]) -> int | None:
-    """The exit status; None for a process that even SIGKILL does not end at once (stuck in a driver): a thread waits for it."""
-    try:
-        return process.wait(0.1)
-    except subprocess.TimeoutExpired:
-        threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()
-        return None
 
 
 def _ending_of(status: int | None, log: Path) -> Ending:

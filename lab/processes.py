@@ -1,15 +1,18 @@
-"""Telling a process from a later one with the same id, and ending a process group."""
+"""Telling a process from a later one with the same id, and ending a process or its group without leaving a zombie."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+import subprocess
+import threading
 from pathlib import Path
 
 import psutil
 
 TERMINATE_GRACE_S = 1.0  # between SIGTERM and SIGKILL
+REAP_S = 0.1  # that an ended process may take to be waited for
 
 
 def start_mark(pid: int) -> str | None:
@@ -41,3 +44,12 @@ def signal_group(pid: int, number: signal.Signals) -> None:
     """Send a signal to the process group that ``pid`` leads; nothing happens when it is gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says "not permitted" for a group of zombies
         os.killpg(pid, number)
+
+
+def reap(process: subprocess.Popen[bytes]) -> int | None:
+    """The exit status; None for a process that even SIGKILL does not end at once (stuck in a driver): a thread waits for it."""
+    try:
+        return process.wait(REAP_S)
+    except subprocess.TimeoutExpired:
+        threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()
+        return None

@@ -27,12 +27,12 @@ import platformdirs
 from lab.device_lock import exclusive
 from lab.parameters import ParameterError, Plan
 from lab.records import Record, RunView, StoredRecord
+from lab.worker import EVENTS_FILE
 from lab.workload import workload
 
 HOME_VARIABLE = "EFFICIENCY_LAB_HOME"
 DATABASE_VERSION = 1  # PRAGMA user_version; raised when a table changes
 BUSY_TIMEOUT_S = 10.0
-EVENTS_FILE, LOG_FILE = "events.jsonl", "worker.log"
 MAX_REASON = 500  # characters
 INGEST_BYTES = 8 << 20  # read at once
 
@@ -355,10 +355,11 @@ class Store:
         return run_id, True
 
     def start(self, run_id: str, worker_pid: int, worker_start: str, started_at: float) -> None:
-        """Mark a queued run as running in the given worker process."""
+        """Mark an active run as running in the given worker process."""
         with self._write() as db:
             db.execute(
-                "UPDATE runs SET status = 'running', started_at = ?, worker_pid = ?, worker_start = ? WHERE id = ? AND status = 'queued'",
+                "UPDATE runs SET status = 'running', started_at = ?, worker_pid = ?, worker_start = ? "
+                "WHERE id = ? AND status IN ('queued', 'running')",
                 (started_at, worker_pid, worker_start, run_id),
             )
 

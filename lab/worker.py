@@ -1,11 +1,16 @@
 """One run in a process of its own: ``python -m lab.worker``, one job line on stdin, events out as lines of a file.
 
-    stdin   one JSON line (:class:`Job`); its end afterwards means that the supervisor died, and ends this process group
+    stdin   one JSON line (:class:`Job`); its end means that the supervisor died, and ends this process group
     out     <folder>/events.jsonl, one JSON object a line with rising ``seq``, each written at once and whole
     1, 2    free for the chatter of libraries: nothing that is printed can mix with the events
 
-The process knows nothing of the store or the server. Heavy imports happen only after the first events are out, and only after the
+The process knows nothing of the store or the server. Heavy imports happen only after the first event is out, and only after the
 device is ours: importing torch would disturb another run's measurement.
+
+``--standby LOCK WORKLOAD…`` imports the experiments of these workloads before there is a job, and closes the inherited file descriptor
+LOCK, which holds the lock of the host, when it is done. A thread listens to stdin meanwhile, so that a job that comes early is
+acknowledged at once and the death of the supervisor is noticed. Such a process has not used CUDA yet when its job comes: the driver reads
+CUDA_VISIBLE_DEVICES when it is initialised, not when torch is imported, so that the job can still set it.
 """
 
 from __future__ import annotations
@@ -17,12 +22,13 @@ import importlib
 import json
 import math
 import os
+import queue
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +38,8 @@ from lab.records import Phase, Progress, Record
 MAX_JOB_BYTES = 1 << 20
 PROGRESS_INTERVAL_S = 0.05  # progress events that follow sooner are dropped: nobody could see them
 EXIT_FAILED, EXIT_USAGE, EXIT_DISK_FULL = 1, 2, 74
+EXIT_UNFIT = 75  # of a standby whose imports have used the GPU
+EVENTS_FILE, LOG_FILE = "events.jsonl", "worker.log"  # in the job's folder
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 START, WAIT, IMPORT = "start", "wait for the device", "import"  # phases that every run has
 
@@ -93,28 +101,103 @@ class EventLog:
         self._seq += 1
 
 
-def main() -> int:
-    """Run the job that stands on stdin; returns the exit status."""
+def command(*arguments: str) -> list[str]:
+    """The command line of a worker."""
+    return [sys.executable, "-m", "lab.worker", *arguments]
+
+
+def environment(base: Mapping[str, str], threads: int, cache_dir: str) -> dict[str, str]:
+    """The environment of a worker: ``base`` with what libraries read when they are imported, and with this source tree in the path.
+
+    Fixed thread counts, compilation caches that outlive the run (unless ``base`` has others), the device order of NVML, by which devices
+    are chosen and locked.
+    """
+    path = (str(Path(__file__).resolve().parent.parent), *base.get("PYTHONPATH", "").split(os.pathsep))
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+    return {
+        "TRITON_CACHE_DIR": str(Path(cache_dir, "triton")),
+        "TORCHINDUCTOR_CACHE_DIR": str(Path(cache_dir, "inductor")),
+        **base,
+        **dict.fromkeys(names, str(threads)),
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, path))),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONFAULTHANDLER": "1",
+    }
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Run the job that stands on stdin; returns the exit status. ``arguments``: those of a standby, see the module's docstring."""
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)  # the end of the supervisor ends our whole group: it must be ours alone
+    received: queue.SimpleQueue[tuple[Job, EventLog]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(received,), name="listen", daemon=True).start()
+    standby = arguments[:1] == ["--standby"]
+    if standby:
+        _import_ahead(arguments[2:])
+        os.close(int(arguments[1]))
+        if _has_used_gpu():
+            return EXIT_UNFIT
+    job, log = received.get()
+    if standby:
+        _move_into(job.folder)
+    return _run(job, log)
+
+
+def _listen(received: queue.SimpleQueue[tuple[Job, EventLog]]) -> None:
+    """Receive the job and write its first event; then end the whole group when stdin ends."""
     line = _read_job_line()
     if not line:
-        return 0
-    threading.Thread(target=_end_with_supervisor, name="end-with-supervisor", daemon=True).start()
+        os._exit(0)  # also in the middle of an import
     try:
         job = Job.from_line(line)
-        log = EventLog(Path(job.folder, "events.jsonl"))
+        log = EventLog(Path(job.folder, EVENTS_FILE))
+        log.write("phase", cell=0, share=0.0, **dataclasses.asdict(Phase(START, budgeted=False)))
     except (ValueError, OSError) as error:
-        print(f"invalid worker input: {error}", file=sys.stderr)
-        return EXIT_DISK_FULL if isinstance(error, OSError) and error.errno in DISK_FULL else EXIT_USAGE
-    return _run(job, log)
+        print(f"invalid worker input: {error}", file=sys.stderr, flush=True)
+        os._exit(EXIT_DISK_FULL if isinstance(error, OSError) and error.errno in DISK_FULL else EXIT_USAGE)
+    received.put((job, log))
+    while os.read(0, 4096):
+        pass
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def _import_ahead(names: Sequence[str]) -> None:
+    from lab.workload import workloads
+
+    known = workloads()
+    for name in names:
+        with contextlib.suppress(Exception):  # the run that needs it will say what is wrong
+            importlib.import_module(known[name].entry_point.partition(":")[0])
+
+
+def _has_used_gpu() -> bool:
+    """Whether the CUDA driver was initialised in this process, by torch or behind its back (then device files are open)."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        return True
+    for descriptor in Path("/proc/self/fd").glob("*"):  # empty where there is no /proc
+        with contextlib.suppress(OSError):  # the one that lists the folder is closed by now
+            if str(descriptor.readlink()).startswith("/dev/nvidia"):
+                return True
+    return False
+
+
+def _move_into(folder: str) -> None:
+    """Work in the run's folder and print into its log, as a cold worker does from the start."""
+    os.chdir(folder)
+    log = os.open(LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
 
 
 def _run(job: Job, log: EventLog) -> int:
     memory_parameter = ""  # what to lower where memory runs out
     try:
-        log.write("phase", cell=0, share=0.0, **dataclasses.asdict(Phase(START, budgeted=False)))
-        _set_environment(job)
+        os.environ.update(environment(os.environ, job.threads, job.cache_dir))
+        if job.device == "cpu":
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a CPU run must not open a context on a GPU that another run measures
         from lab import device_lock, parameters  # from here on imports take time
         from lab import workload as declarations
 
@@ -193,7 +276,7 @@ def failure(error: BaseException, memory_parameter: str) -> str:
 
 
 def _read_job_line() -> bytes:
-    # Unbuffered, so that the watching thread, not a buffer, gets whatever follows the line.
+    # Unbuffered: no buffer must keep what follows the line, or its end.
     line = b""
     while b"\n" not in line and len(line) <= MAX_JOB_BYTES:
         block = os.read(0, 65536)
@@ -201,24 +284,6 @@ def _read_job_line() -> bytes:
             break
         line += block
     return line
-
-
-def _end_with_supervisor() -> None:
-    while os.read(0, 4096):
-        pass
-    os.killpg(os.getpgrp(), signal.SIGKILL)
-
-
-def _set_environment(job: Job) -> None:
-    """What libraries read when they are imported: fixed thread counts, caches that outlive the run, the device."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
-        os.environ[name] = str(job.threads)
-    os.environ.setdefault("TRITON_CACHE_DIR", str(Path(job.cache_dir, "triton")))
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(job.cache_dir, "inductor")))
-    if job.device == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a CPU run must not open a context on a GPU that another run measures
-    else:
-        os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the order of NVML, by which the device was chosen and locked
 
 
 def _facts(job: Job) -> dict[str, Any]:
@@ -261,4 +326,4 @@ def _plain(value: object) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

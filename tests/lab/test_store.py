@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from lab.parameters import ParameterError
 from lab.records import Record, StoredRecord
-from lab.store import DATABASE_VERSION, EVENTS_FILE, Store, StoreError, default_home, new_run_id
+from lab.store import DATABASE_VERSION, Store, StoreError, default_home, new_run_id
+from lab.worker import EVENTS_FILE
 from tests.demo_workloads.demo.spec import WORKLOAD
 
 RECORD = {
