@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from lab import environment, formatting
+from lab import environment, formatting, standby
 from lab.environment import DeviceFacts
 from lab.jobs import Engine
 from lab.parameters import ParameterError
@@ -16,8 +16,8 @@ FACTS_SECONDS = 60  # how long device facts are kept: a GPU's other users come a
 
 @st.cache_resource(show_spinner=False, on_release=lambda engine: engine.close())
 def engine() -> Engine:
-    """The engine of this server process. It closes itself when the process ends, which stops the runs it owns."""
-    return Engine(Store())
+    """The engine of this server process, with a standby worker. It closes itself when the process ends, which stops the runs it owns."""
+    return Engine(Store(), standby=standby.wanted())
 
 
 def store() -> Store:
