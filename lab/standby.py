@@ -9,6 +9,8 @@ Who keeps one: the web server (a command line has one run, which starts cold). W
   every run holds while it measures; once it waits, it holds no lock and uses no CPU time.
 - A click while it is still importing goes to it as well: it says that the run started, and is ready no later than a cold worker.
 - It ends with its server, however that ends (its stdin closes).
+
+It takes the memory of its imports: with torch some 170 MB of its own.
 """
 
 from __future__ import annotations
@@ -28,10 +30,16 @@ import lab
 from lab import device_lock
 from lab.processes import reap, signal_group
 from lab.worker import Job, command, environment
-from lab.workload import workload
+from lab.workload import workload, workloads
 
+VARIABLE = "EFFICIENCY_LAB_STANDBY"  # "0" does without, for machines that are short of memory
 LOOK_S = 0.5  # between two looks whether a successor is needed and may start
 MAX_DEATHS = 3  # in a row; then there is none until the next run
+
+
+def wanted() -> tuple[str, ...]:
+    """The workloads that a server's standby worker imports ahead: all, or () where ``$EFFICIENCY_LAB_STANDBY`` is 0."""
+    return () if os.environ.get(VARIABLE) == "0" else tuple(workloads())
 
 
 class Standby:

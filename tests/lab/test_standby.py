@@ -22,7 +22,7 @@ from lab.processes import alive, start_mark
 from lab.standby import MAX_DEATHS
 from lab.store import Run, Store
 from lab.worker import EXIT_UNFIT
-from lab.workload import workload
+from lab.workload import workload, workloads
 
 ROOT = Path(__file__).resolve().parents[2]
 Until = Callable[[Callable[[], object]], None]
@@ -221,6 +221,12 @@ def test_it_ends_with_a_killed_server(home: Path, until: Until) -> None:
         server.kill()
     until(lambda: not alive(child.pid, mark))
     until(host_is_free)
+
+
+def test_a_server_wants_every_workload_unless_told_otherwise(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(lab.standby.wanted()) == set(workloads())
+    monkeypatch.setenv(lab.standby.VARIABLE, "0")
+    assert lab.standby.wanted() == ()
 
 
 # --- the worker's side --------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("EFFICIENCY_LAB_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("EFFICIENCY_LAB_LOCK_DIR", str(tmp_path / "locks"))
     monkeypatch.setenv("EFFICIENCY_LAB_WORKLOADS", "tests.demo_workloads")
+    monkeypatch.setenv("EFFICIENCY_LAB_STANDBY", "0")  # it would import torch once more for each test
     st.cache_resource.clear()
     st.cache_data.clear()
     yield app_with_demo_page(tmp_path / "app")
