@@ -109,7 +109,7 @@ def shows(info: Field, text: str) -> bool:
         values = parse(info, text)
     except ParameterError:
         return False
-    numbers = [value for value in values if info.kind in ("int", "float")]
+    numbers = [value for value in values if isinstance(value, int | float)]
     within = all((info.minimum is None or v >= info.minimum) and (info.maximum is None or v <= info.maximum) for v in numbers)
     return within and (len(values) == 1 or info.sweep)
 

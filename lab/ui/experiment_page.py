@@ -5,9 +5,6 @@ claim and source → preset → main parameters, more → duration → Run / Can
 
 from __future__ import annotations
 
-import io
-
-import pandas as pd
 import streamlit as st
 
 from lab import formatting
@@ -145,7 +142,7 @@ def _results(state: PageState, run: Run | None) -> None:
         st.header("Results", divider="gray")
         which = (OWN, RECORDED)
         shown = st.segmented_control("Show", which, default=OWN, required=True, key=state.key("show"), label_visibility="collapsed")
-        found = own if shown == OWN else recorded
+        found: Results | None = own if shown == OWN else recorded
     else:
         st.header("Results" if own is not None or recorded is None else "Recorded run", divider="gray")
         found = own or recorded
@@ -217,13 +214,12 @@ def _method(declared: Workload) -> None:
 
 
 def _raw(found: Results) -> None:
-    for title, file in (("Summary", "summary.csv"), ("Records", "records.csv")):
+    for title, rows in found.tables.items():
         st.markdown(f"**{title}**")
-        rows = pd.read_csv(io.BytesIO(found.files[file]), dtype=str, keep_default_na=False)
         if rows.empty:
             st.caption("No rows.")
         else:
-            st.dataframe(rows, hide_index=True, height=320, alt=f"{title} of the run, as in {file}")
+            st.dataframe(rows, hide_index=True, height=320, alt=f"{title} of the run, as in the file of that name")
     with st.expander("Manifest"):
         st.json(dict(found.view.manifest), expanded=1)
 

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from lab import charts
-from lab.records import Chart
+from lab.ui.results import Drawn
 from lab.ui.text import plain
 
 
-def figures(found: Sequence[tuple[Chart, go.Figure]], key: str) -> None:
+def figures(found: Sequence[Drawn], key: str) -> None:
     """All charts: the first across the page, the others in two columns (one on a phone). ``key`` tells those of one run from another's."""
-    for chart, figure in found[:1]:
-        _figure(chart, figure, key)
+    for drawn in found[:1]:
+        _figure(drawn, key)
     for start in range(1, len(found), 2):
-        for column, (chart, figure) in zip(st.columns(2, gap="large"), found[start : start + 2], strict=False):
+        for column, drawn in zip(st.columns(2, gap="large"), found[start : start + 2], strict=False):
             with column:
-                _figure(chart, figure, key)
+                _figure(drawn, key)
 
 
-def _figure(chart: Chart, figure: go.Figure, key: str) -> None:
+def _figure(drawn: Drawn, key: str) -> None:
+    chart = drawn.chart
     st.markdown(f"#### {plain(chart.title)}")
     if chart.takeaway:
         st.markdown(plain(chart.takeaway))
-    st.plotly_chart(figure, key=f"{key}:{chart.key}", config=charts.CONFIG, alt=chart.alt)
+    st.plotly_chart(drawn.figure, key=f"{key}:{chart.key}", config=charts.CONFIG, alt=chart.alt)
     st.caption(plain(chart.alt))
     with st.expander("The numbers of this chart"):
-        st.dataframe(charts.table(chart), hide_index=True, alt=f"The numbers of the chart “{chart.title}”")
+        st.dataframe(drawn.table, hide_index=True, alt=f"The numbers of the chart “{chart.title}”")

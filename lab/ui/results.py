@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -22,6 +24,15 @@ from lab.workload import Workload, workload
 
 REFRESH_S = 1.0  # a live figure is drawn anew at most this often: oftener than a person can read it, it would only flicker
 KEPT_RUNS = 32
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A chart with its figure and its table."""
+
+    chart: Chart
+    figure: go.Figure
+    table: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -45,12 +56,12 @@ class Results:
         return [chart for chart in found if any(y is not None for series in chart.series for y in series.y)]
 
     @cached_property
-    def figures(self) -> list[tuple[Chart, go.Figure]]:
-        """Each chart with its figure: drawn once, so that a rerun sends the browser the very same figure and nothing flickers."""
+    def figures(self) -> list[Drawn]:
+        """Each chart drawn: once, so that a rerun sends the browser the very same figure and nothing flickers."""
         before = _styles(self.workload.name)
         styles = charts.styles(self.charts, before)
         before.update(styles)
-        return [(chart, charts.figure(chart, styles)) for chart in self.charts]
+        return [Drawn(chart, charts.figure(chart, styles), charts.table(chart)) for chart in self.charts]
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
@@ -60,6 +71,12 @@ class Results:
     def files(self) -> Mapping[str, bytes]:
         """What can be downloaded, by name: the four files, all of it as one JSON document, the four as one archive."""
         return {**export.bundle(self.view), "run.json": export.as_json(self.view), "run.zip": export.as_zip(self.view)}
+
+    @cached_property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """The summary and the raw records as the files have them, by the title of the table."""
+        named = {"Summary": "summary.csv", "Records": "records.csv"}
+        return {title: pd.read_csv(io.BytesIO(self.files[file]), dtype=str, keep_default_na=False) for title, file in named.items()}
 
 
 @st.cache_resource(show_spinner=False)
