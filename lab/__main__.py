@@ -1,4 +1,4 @@
-"""The command line: ``python -m lab list | run | export``. The same engine and store as the pages, without Streamlit.
+"""The command line: ``python -m lab list | run | calibrate | export``. The same engine and store as the pages, without Streamlit.
 
 Exit status: 0 done (whatever the verdicts), 1 failed, 2 invalid input (one line on stderr, nothing started), 130 cancelled.
 """
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lab import environment, export
+from lab import calibration, environment, export
 from lab.jobs import CUSTOM, Engine
 from lab.parameters import ParameterError, fields
 from lab.records import RunView
@@ -23,7 +23,7 @@ from lab.store import Run, Store, StoreError
 from lab.summary import summarise
 from lab.terminal import ProgressLine, columns, verdict_table
 from lab.verdicts import Evidence, verdicts
-from lab.workload import PRESETS, Workload, workload, workloads
+from lab.workload import PRESETS, Workload, experiments, workload
 
 REFRESH_S = 0.2  # of the progress line
 DONE, FAILED, INVALID, CANCELLED = 0, 1, 2, 130
@@ -74,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, metavar="DIR", help="write manifest.json and the CSV files there")
     command.set_defaults(command=_run)
 
+    command = commands.add_parser("calibrate", help="measure this machine's limits and the lab's own errors", allow_abbrev=False)
+    command.add_argument("--preset", default="quick", help="one of quick, thorough (default: quick)")
+    command.add_argument("--device", default="auto", help="one of auto, cpu, cuda (default: auto)")
+    command.add_argument("--out", type=Path, metavar="DIR", help="write manifest.json and the CSV files there")
+    command.set_defaults(command=_run, workload=calibration.WORKLOAD, set=[])
+
     command = commands.add_parser("export", help="write manifest.json and the CSV files of a run", allow_abbrev=False)
     command.add_argument("run_id", metavar="RUN_ID", help="the last line that `run` printed, or ?run= of a page's address")
     command.add_argument("--out", type=Path, metavar="DIR", required=True, help="the folder to write to")
@@ -82,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(options: argparse.Namespace) -> int:
-    found = workloads().values()
+    found = experiments().values()
     if options.json:
         print(json.dumps([_described(item) for item in found], indent=2, ensure_ascii=False))
         return DONE
@@ -99,7 +105,7 @@ def _described(item: Workload) -> dict[str, Any]:
         "title": item.title,
         "question": item.question,
         "source": item.source,
-        "presets": list(PRESETS),
+        "presets": list(item.presets),
         "claims": list(item.claims),
         "parameters": [
             {
@@ -160,6 +166,8 @@ def _report(run: Run, view: RunView) -> None:
         print(f"{run.status}: {run.reason}" if run.reason else run.status, file=sys.stderr)
     if view.records:
         summary = summarise(view.workload, view.plan, view.records)
+        if view.workload.name == calibration.WORKLOAD:
+            print(columns(calibration.findings(summary)), file=sys.stderr)
         found = verdicts(view.workload, summary, Evidence.from_manifest(view.manifest))
         if found:
             print(verdict_table(found), file=sys.stderr)

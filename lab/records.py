@@ -154,6 +154,7 @@ class Chart:
     """A figure as data: ``lab.charts`` draws it in the theme, gives it its alt text and puts the same numbers in a table.
 
     ``y_unit`` is SI ("s", "B/s", "J"); the drawing picks the prefix. ``limits`` maps the name of a physical limit to its value.
+    ``calibrated`` names limits of ``lab.calibration`` in the y unit: they are drawn where the run's device was calibrated before the run.
     ``alt`` says in one sentence what the chart shows (not what it looks like). ``takeaway`` is shown above it.
     """
 
@@ -169,6 +170,7 @@ class Chart:
     x_log: bool = False
     y_log: bool = False
     limits: Mapping[str, float] = field(default_factory=dict)
+    calibrated: tuple[str, ...] = ()
     takeaway: str = ""
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None

@@ -213,6 +213,28 @@ def power_law_exponent(x: Sequence[float], y: Sequence[float]) -> Interval:
     return Interval(slope, slope - half, slope + half, len(pairs))
 
 
+def binomial_interval(hits: int, trials: int) -> tuple[float, float]:
+    """The exact 95 % interval (Clopper and Pearson) of a share of which ``hits`` of ``trials`` were seen.
+
+    Its ends are the quantiles of Beta(hits, trials − hits + 1) at 2.5 % and of Beta(hits + 1, trials − hits) at 97.5 %; 0 and 1 where there
+    was no hit or no miss. Raises ValueError unless 0 ≤ hits ≤ trials and trials ≥ 1.
+    """
+    if not 0 <= hits <= trials or trials < 1:
+        raise ValueError(f"hits must lie between 0 and trials, and trials be at least 1, not {hits} of {trials}")
+    tail = (1 - LEVEL) / 2
+    low = _beta_quantile(tail, hits, trials - hits + 1) if hits else 0.0
+    high = _beta_quantile(1 - tail, hits + 1, trials - hits) if hits < trials else 1.0
+    return low, high
+
+
+def _beta_quantile(p: float, a: float, b: float) -> float:
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _incomplete_beta(a, b, middle, 1 - middle) < p else (low, middle)
+    return (low + high) / 2
+
+
 def holm_levels(p_values: Sequence[float], alpha: float = 1 - LEVEL) -> list[float]:
     """The level at which Holm's step-down procedure judges each of m cells: α/m for the smallest p, α/(m − 1) for the next, …
 

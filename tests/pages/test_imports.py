@@ -20,6 +20,9 @@ for page in [None, *sorted(start.parent.glob("pages/*.py"))]:
         test.switch_page(f"pages/{page.name}")
     test.run()
     assert not test.exception, test.exception
+test = AppTest.from_file(str(start), default_timeout=60)
+test.switch_page("pages/demo.py")
+test.run()
 next(button for button in test.button if button.label == "Run").click().run()
 from lab.ui import server
 server.engine().wait(server.store().runs()[0].id, 60)

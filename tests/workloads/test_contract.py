@@ -21,10 +21,14 @@ from lab.records import Record
 from lab.store import Store
 from lab.summary import summarise
 from lab.verdicts import WORDS, Evidence, verdicts
-from lab.workload import PRESETS, workloads
+from lab.workload import workloads
 
 # The least of each workload that still measures something: overrides of its quick preset.
 SMALLEST = {
+    "calibration": {
+        **{"copy_bytes": "1048576", "matrix_n": "64", "comparisons": "2", "injected_comparisons": "1", "segment_s": "0.001"},
+        **{"matrix_repeats": "1", "sustained_s": "0.01"},
+    },
     "activations": {"n": "1024", "functions": "gelu_tanh,phi6,copy", "implementations": "numpy,eager", "segment_s": "0.001", "looks": "1"},
 }
 
@@ -51,7 +55,7 @@ def view(request, home):
 @pytest.mark.parametrize("name", NAMES)
 def test_presets_are_valid_and_their_costs_are_positive(name):
     declared = workloads()[name]
-    for preset in PRESETS:
+    for preset in declared.presets:
         for kind in ("cpu", "cuda"):
             plan = declared.plan(preset, kind)
             assert 0 < declared.duration_s(plan, kind) < declared.deadline_s
@@ -66,8 +70,9 @@ def test_presets_are_valid_and_their_costs_are_positive(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_quick_keeps_to_its_budget_by_its_own_estimate(name):
     declared = workloads()[name]
-    assert declared.duration_s(declared.plan("quick", "cpu"), "cpu") <= 30
-    assert declared.duration_s(declared.plan("quick", "cuda"), "cuda") <= 15
+    factor = 2 if declared.instrument else 1
+    assert declared.duration_s(declared.plan("quick", "cpu"), "cpu") <= factor * 30
+    assert declared.duration_s(declared.plan("quick", "cuda"), "cuda") <= factor * 15
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -117,6 +122,8 @@ def test_charts_draw_from_nothing_from_some_and_from_all(view):
 
 def test_the_same_seed_gives_the_same_exact_records(view, home):
     """What is not a time or a memory peak is decided by the seed."""
+    if view.workload.instrument:
+        pytest.skip("an instrument measures the machine: nothing of it is decided by the seed")
 
     def exact(records) -> list[Record]:
         return [s.record for s in records if s.record.repeat is None and s.record.unit not in ("s", "B")]

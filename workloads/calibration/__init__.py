@@ -1,0 +1,1 @@
+"""What this machine can do at most, and how far the lab's own figures can be trusted."""
