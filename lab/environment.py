@@ -32,7 +32,7 @@ from lab.workload import PRESETS, DeviceKind, MemoryNeed, Workload
 
 PACKAGES = ("torch", "triton", "numpy", "scipy", "scikit-learn", "nvidia-ml-py", "streamlit")
 COMMIT_VARIABLE = "EFFICIENCY_LAB_COMMIT"
-ENERGY_NOT_MEASURED = "not measured: this version of the lab reads no energy counter"
+ENERGY_NOT_MEASURED = "not measured: the run has not said how"
 CLOCK_LIMITS = {  # bits of NVML's clocks event reasons
     0x4: "power cap",
     0x8: "hardware slowdown",
@@ -423,7 +423,7 @@ def manifest(
 def completed(
     manifest: Mapping[str, Any], *, worker_facts: Mapping[str, Any], protocols: Iterable[str], status: str, reason: str, ended_at: float
 ) -> dict[str, Any]:
-    """The manifest with what the worker told (its ``facts`` event), which protocols were measured and how the run ended."""
+    """The manifest with what the worker told (its ``facts`` events), which protocols were measured and how the run ended."""
     gpu = None
     if device_kind(manifest["device"]) == "cuda":
         gpu = next((gpu for gpu in _look_for_gpus()[1] if gpu.uuid == manifest["machine"]["gpus"][0]["uuid"]), None)
@@ -433,6 +433,7 @@ def completed(
         "threads": worker_facts.get("threads", manifest["threads"]),
         "versions": {**manifest["versions"], **worker_facts.get("versions", {})},
         "gpu_properties": worker_facts.get("gpu"),
+        "energy_method": worker_facts.get("energy_method", manifest["energy_method"]),
         "clocks": {**manifest["clocks"], "end": _clocks(gpu)},
         "ended_at": _iso(ended_at),
         "status": status,

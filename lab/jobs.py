@@ -305,7 +305,7 @@ class Engine:
         if not run.active:
             return
         ended_at = time.time()
-        worker_facts = next((event.body for event in self.store.events(run_id, kind="facts")), {})
+        worker_facts = {name: value for event in self.store.events(run_id, kind="facts") for name, value in event.body.items()}
         manifest = environment.completed(
             run.manifest,
             worker_facts=worker_facts,

@@ -1,6 +1,6 @@
 """The values that flow from an experiment to a reader: events out of the worker, estimates, measured claims, charts.
 
-    experiment --(Phase | Progress | Record)--> worker --events.jsonl--> store --> summary --(Estimate)--> verdicts, charts, CSV
+    experiment --(Phase | Progress | Fact | Record)--> worker --events.jsonl--> store --> summary --(Estimate)--> verdicts, charts, CSV
 
 All values are SI (seconds, joules, bytes); formatting happens in ``lab.ui`` and ``lab.charts`` only.
 """
@@ -43,6 +43,14 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """An entry of the manifest that only the run itself can know (``energy_method``); a later fact of the same name replaces it."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One raw measurement: a row of records.csv.
 
@@ -66,6 +74,9 @@ class Record:
     reason: str = ""
     dimensions: Mapping[str, Scalar] = field(default_factory=dict)
     whole_run: bool = False
+
+
+Event = Phase | Progress | Fact | Record  # what an experiment yields
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Definitions. Records belong together when cell, protocol, metric, device, dtype 
 (arm, implementation) gets one row:
 
 - ``exact``: one value without a repeat or a seed (a count, arithmetic). n = 1, no interval.
-- ``mean``: the mean over repeats (in time order, with the looks of ``lab.timing``) or, where there are no repeats, over seeds.
+- ``mean``: the mean over repeats (in time order, with the looks of the metric) or, where there are no repeats, over seeds.
 
 and each (technique, baseline) pair one more, if the metric is compared:
 
@@ -108,8 +108,13 @@ class _Group:
             return self.estimate(name, ("", ""), statistic, Interval(None, None, None, 0, note), arm.unit)
         if not arm.sampled:
             return self.estimate(name, ("", ""), "exact", Interval(present[0], None, None, 1, note), arm.unit)
-        interval = mean_interval(present, looks=_looks(arm), ordered=arm.repeated)
+        interval = mean_interval(present, looks=self.looks(arm), ordered=arm.repeated)
         return self.estimate(name, ("", ""), "mean", _noted(interval, note), arm.unit)
+
+    def looks(self, arm: _Arm) -> int:
+        """How often sampling could have stopped: as the metric says for repeats, once for seeds."""
+        metric = self.workload.metrics.get(self.metric)
+        return (metric.looks if metric else len(LOOKS)) if arm.repeated else 1
 
     def pairs(self, means: Sequence[Estimate]) -> list[tuple[ArmKey, ArmKey]]:
         """Which arms are compared: what the workload says, else each technique with each baseline of its implementation."""
@@ -145,7 +150,7 @@ class _Group:
         first, second = [values[key] for key in common], [other_values[key] for key in common]
         if not common:
             return Interval(None, None, None, 0, "no observation that both arms have")
-        looks, ordered = _looks(arm), arm.repeated
+        looks, ordered = self.looks(arm), arm.repeated
         if metric.compare == "difference":
             interval = difference_interval(first, second, looks=looks, ordered=ordered)
         else:
@@ -234,10 +239,6 @@ def _exact(metric: Metric, technique: float, baseline: float) -> Interval:
     if below == 0:
         return Interval(None, None, None, 1, "division by an exact 0: no ratio")
     return Interval(above / below, None, None, 1)
-
-
-def _looks(arm: _Arm) -> int:
-    return len(LOOKS) if arm.repeated else 1
 
 
 def _note(arm: _Arm) -> str:

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.records import Phase, Progress, Record
+from lab.records import Event, Fact, Phase, Progress, Record
 
 MAX_JOB_BYTES = 1 << 20
 PROGRESS_INTERVAL_S = 0.05  # progress events that follow sooner are dropped: nobody could see them
@@ -198,7 +198,7 @@ def _run(job: Job, log: EventLog) -> int:
         os.environ.update(environment(os.environ, job.threads, job.cache_dir))
         if job.device == "cpu":
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a CPU run must not open a context on a GPU that another run measures
-        from lab import device_lock, parameters  # from here on imports take time
+        from lab import device_lock, energy_meter, parameters  # from here on imports take time
         from lab import workload as declarations
 
         workload = declarations.workload(job.workload)
@@ -211,13 +211,16 @@ def _run(job: Job, log: EventLog) -> int:
 
         with device_lock.hold(job.locks, waiting):
             emit(Phase(IMPORT, budgeted=False))
+            energy_obstacle = energy_meter.obstacle(job.device)  # before there is a CUDA context of ours
             module, _, function = workload.entry_point.partition(":")
             experiment = getattr(importlib.import_module(module), function)
-            log.write("facts", **_facts(job))
+            log.write("facts", **_facts(job), energy_method=f"not measured: {energy_obstacle or energy_meter.NOT_ASKED_FOR}")
             for cell, params in enumerate(plan.cells):
                 emit.cell = cell
                 memory_parameter = workload.memory(params, "cpu").parameter or workload.memory_parameter
-                context = declarations.Context(job.device, cell, len(plan.cells), job.preset, job.threads, job.cache_dir, plan)
+                context = declarations.Context(
+                    job.device, cell, len(plan.cells), job.preset, job.threads, job.cache_dir, plan, energy_obstacle
+                )
                 with contextlib.closing(experiment(params, context)) as events:
                     emit.all(events)
         log.write("end", status="finished", reason="")
@@ -238,12 +241,12 @@ class _Emitter:
         self._fraction = 0.0
         self._next_progress_s = -math.inf
 
-    def all(self, events: Iterable[Phase | Progress | Record]) -> None:
+    def all(self, events: Iterable[Event]) -> None:
         self._fraction = 0.0
         for event in events:
             self(event)
 
-    def __call__(self, event: Phase | Progress | Record) -> None:
+    def __call__(self, event: Event) -> None:
         if isinstance(event, Record):
             self._log.write("record", cell=-1 if event.whole_run else self.cell, record=_record(event))
         elif isinstance(event, Phase):
@@ -254,8 +257,10 @@ class _Emitter:
             if now_s >= self._next_progress_s or self._fraction == 1.0:
                 self._next_progress_s = now_s + PROGRESS_INTERVAL_S
                 self._log.write("progress", cell=self.cell, share=self._share(), fraction=self._fraction, message=event.message)
+        elif isinstance(event, Fact):
+            self._log.write("facts", **{event.name: event.value})
         else:
-            raise TypeError(f"an experiment yields Phase, Progress or Record, not {type(event).__name__}")
+            raise TypeError(f"an experiment yields Phase, Progress, Fact or Record, not {type(event).__name__}")
 
     def _share(self) -> float:
         return (self.cell + self._fraction) / self._n_cells

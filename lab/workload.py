@@ -16,7 +16,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from lab.parameters import ParameterError, Parameters, Plan
-from lab.records import Chart, Estimate, Measured, Phase, Progress, Record, StoredRecord
+from lab.records import Chart, Estimate, Event, Measured, StoredRecord
+from lab.statistics import LOOKS
 
 if TYPE_CHECKING:
     from lab.claims import Claim
@@ -31,13 +32,15 @@ class Metric:
     """A measured quantity: what readers call it, its SI unit, which way is better and how a technique is compared with a baseline.
 
     ``compare``: "ratio" (how many times better), "difference" (technique − baseline, for shares and losses) or "none". A metric that is
-    better neither way is not compared.
+    better neither way is not compared. ``looks``: how often sampling of its repeats could have stopped on what was seen, for which
+    intervals are widened (1: their number is fixed beforehand).
     """
 
     title: str
     unit: str
     better: Literal["lower", "higher", "neither"] = "lower"
     compare: Literal["ratio", "difference", "none"] = "ratio"
+    looks: int = len(LOOKS)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Context:
 
     ``device`` is "cpu" or "cuda:0"; ``cell`` of ``n_cells`` counts the sweep; ``preset`` is a preset's name or "custom".
     ``threads`` is how many CPU threads the worker has fixed torch and NumPy to. ``cache_dir`` outlives the run (compiled kernels,
-    data sets). ``plan`` holds all cells, for what is measured in one of them only.
+    data sets). ``plan`` holds all cells, for what is measured in one of them only. ``energy_obstacle`` says what forbids measuring energy
+    (``lab.energy_meter.obstacle``, asked before the worker had a CUDA context).
     """
 
     device: str
@@ -68,13 +72,14 @@ class Context:
     threads: int
     cache_dir: str
     plan: Plan
+    energy_obstacle: str = ""
 
     @property
     def device_kind(self) -> DeviceKind:
         return "cuda" if self.device.startswith("cuda") else "cpu"
 
 
-Experiment = Callable[[Any, Context], Iterator[Phase | Progress | Record]]  # called once for each cell of the sweep
+Experiment = Callable[[Any, Context], Iterator[Event]]  # called once for each cell of the sweep
 
 
 @dataclass(frozen=True)

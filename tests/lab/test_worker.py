@@ -122,7 +122,7 @@ def test_chatter_does_not_mix_with_events(worker: Worker) -> None:
         ("cuda_out_of_memory", "out of memory: lower n (CUDA out of memory. Tried to allocate 20.00 GiB)"),
         ("invalid_value", "invalid input: n: '3' is not allowed; allowed: an even number"),
         ("error", "RuntimeError: first line of the error"),
-        ("not_an_event", "TypeError: an experiment yields Phase, Progress or Record, not str"),
+        ("not_an_event", "TypeError: an experiment yields Phase, Progress, Fact or Record, not str"),
     ],
 )
 def test_an_error_ends_the_run_with_one_line_and_a_traceback_in_the_log(worker: Worker, ending: str, reason: str) -> None:
