@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from lab.records import Chart, Estimate, Series, StoredRecord
+from workloads.activations import ffn_charts
 from workloads.activations.costs import bytes_per_element
-from workloads.activations.findings import LABELS
+from workloads.activations.findings import LABELS, ROTATED, WARM
 from workloads.activations.functions import FUNCTIONS, suppression
 from workloads.activations.parameters import COPY, GELUS
+from workloads.activations.series import bars, by_implementation, cell_text, kind, label, largest, rows_of
 
 CURVE_X = np.linspace(-4.0, 4.0, 161)
 TIMERS = {"latency_s": "Time per call, as a user feels it", "device_time_s": "Time per call on the device (graph replay)"}
@@ -18,62 +20,15 @@ TIMERS = {"latency_s": "Time per call, as a user feels it", "device_time_s": "Ti
 
 def charts(estimates: Sequence[Estimate], records: Sequence[StoredRecord]) -> list[Chart]:
     """All figures that the summary has numbers for; the two of the functions themselves need no measurement."""
-    found: list[Chart | None] = [_ratios(estimates), _published_apart(estimates), _throughput(estimates)]
+    found: list[Chart | None] = [*ffn_charts.charts(estimates), _ratios(estimates), _published_apart(estimates), _throughput(estimates)]
     found += [_time(estimates, metric) for metric in TIMERS]
+    found += [_warm_against_cold(estimates)]
     found += [_counts_against_time(estimates), _peak_memory(estimates), _curves("value"), _curves("derivative"), _suppression()]
     return [chart for chart in found if chart is not None]
 
 
-def _kind(e: Estimate) -> str:
-    return "baseline" if e.arm in GELUS else "limit" if e.arm == COPY else "technique"
-
-
-def _label(e: Estimate) -> str:
-    return LABELS[COPY] if e.arm == COPY else f"{LABELS[e.arm]}, {LABELS[e.implementation]}"
-
-
-def _cells(estimates: Sequence[Estimate], statistic: str, metric: str) -> list[Estimate]:
-    return [e for e in estimates if (e.protocol, e.statistic, e.metric) == ("sound", statistic, metric) and e.mean is not None]
-
-
-def _largest(estimates: list[Estimate]) -> list[Estimate]:
-    """The estimates of one cell: the largest N, the first data type, the first pass."""
-    if not estimates:
-        return []
-    n = max(int(e.dimensions["elements"]) for e in estimates)
-    at_n = [e for e in estimates if e.dimensions["elements"] == n]
-    return [e for e in at_n if (e.dtype, e.dimensions["pass"]) == (at_n[0].dtype, at_n[0].dimensions["pass"])]
-
-
-def _bars(groups: dict[str, list[Estimate]], category: Callable[[Estimate], str], kind: str = "technique") -> tuple[Series, ...]:
-    return tuple(
-        Series(
-            name,
-            tuple(category(e) for e in rows),
-            tuple(e.mean for e in rows),
-            tuple(e.ci_low for e in rows),
-            tuple(e.ci_high for e in rows),
-            emphasis=kind,  # type: ignore[arg-type]
-        )
-        for name, rows in groups.items()
-        if rows
-    )
-
-
-def _by_implementation(estimates: Sequence[Estimate]) -> dict[str, list[Estimate]]:
-    groups: dict[str, list[Estimate]] = {}
-    for e in estimates:
-        groups.setdefault(LABELS[e.implementation], []).append(e)
-    return groups
-
-
-def _cell_text(e: Estimate) -> str:
-    passes = {"forward": "forward", "forward_backward": "forward + backward", "derivative": "derivative"}[str(e.dimensions["pass"])]
-    return f"{int(e.dimensions['elements']):,} elements, {e.dtype}, {passes}, {e.device}"
-
-
 def _ratios(estimates: Sequence[Estimate]) -> Chart | None:
-    ratios = _largest([e for e in _cells(estimates, "ratio", "latency_s") if e.baseline_arm in GELUS])
+    ratios = largest([e for e in rows_of(estimates, "ratio", "latency_s") if e.baseline_arm in GELUS])
     ratios = [e for e in ratios if e.implementation == e.baseline_implementation]
     if not ratios:
         return None
@@ -87,11 +42,11 @@ def _ratios(estimates: Sequence[Estimate]) -> Chart | None:
         x_title="Function",
         y_title="Times as fast as GELU",
         y_unit="×",
-        series=_bars(_by_implementation(ratios), lambda e: LABELS[e.arm]),
+        series=bars(by_implementation(ratios)),
         limits={"GELU": 1.0, "claimed for Phi6Simple": 8.1},
         y_range=(0.0, max(9.0, 1.1 * (best.mean or 0.0))),
-        alt=f"Speed ratio to {LABELS[gelu]} with 95 % intervals at {_cell_text(best)}; the claim of 8.1 is drawn as a line.",
-        takeaway=f"At {_cell_text(best)}. Above 1 is faster than GELU in the same implementation.",
+        alt=f"Speed ratio to {LABELS[gelu]} with 95 % intervals at {cell_text(best)}; the claim of 8.1 is drawn as a line.",
+        takeaway=f"At {cell_text(best)}. Above 1 is faster than GELU in the same implementation.",
     )
 
 
@@ -113,23 +68,25 @@ def _published_apart(estimates: Sequence[Estimate]) -> Chart | None:
         y_title="Time per call",
         y_unit="s",
         y_log=True,
-        series=_bars(_by_implementation(times), lambda e: LABELS[e.arm]),
+        series=bars(by_implementation(times)),
         alt="Time per call of the published NumPy benchmark by function, as published, with powers written as products, and with PyTorch.",
         takeaway="One million fp32 numbers on the CPU. NumPy evaluates the cube x**3 with a general power function; "
         "written x·x·x the same GELU costs a fraction.",
     )
 
 
+def rate(e: Estimate, seconds: float | None) -> float | None:
+    """Effective throughput [B/s]: the fewest bytes that the cell of ``e`` must move, over ``seconds``."""
+    moved = bytes_per_element(str(e.dimensions["pass"]), e.dtype) * int(e.dimensions["elements"])
+    return moved / seconds if seconds else None
+
+
 def _throughput(estimates: Sequence[Estimate]) -> Chart | None:
-    times = _largest(_cells(estimates, "mean", "latency_s"))
+    times = largest(rows_of(estimates, "mean", "latency_s"))
     if not times:
         return None
 
-    def rate(e: Estimate, seconds: float | None) -> float | None:
-        moved = bytes_per_element(str(e.dimensions["pass"]), e.dtype) * int(e.dimensions["elements"])
-        return moved / seconds if seconds else None
-
-    groups = _by_implementation([e for e in times if e.arm != COPY])
+    groups = by_implementation([e for e in times if e.arm != COPY])
     copy = next((e for e in times if e.arm == COPY), None)
     series = tuple(
         Series(
@@ -151,16 +108,16 @@ def _throughput(estimates: Sequence[Estimate]) -> Chart | None:
         y_unit="B/s",
         series=series,
         limits=limits,
-        alt=f"Effective throughput at {_cell_text(times[0])}, with the rate of a plain copy as the physical limit.",
+        alt=f"Effective throughput at {cell_text(times[0])}, with the rate of a plain copy as the physical limit.",
         takeaway="A function that reaches the copy's rate cannot be made faster by needing fewer operations.",
     )
 
 
 def _time(estimates: Sequence[Estimate], metric: str) -> Chart | None:
-    times = _cells(estimates, "mean", metric)
+    times = rows_of(estimates, "mean", metric)
     sizes = sorted({int(e.dimensions["elements"]) for e in times})
     if len(sizes) < 2:
-        times = _largest(times)
+        times = largest(times)
         if not times or metric == "device_time_s":
             return None
         copy = next((e.mean for e in times if e.arm == COPY), None)
@@ -172,15 +129,15 @@ def _time(estimates: Sequence[Estimate], metric: str) -> Chart | None:
             x_title="Function",
             y_title="Time per call",
             y_unit="s",
-            series=_bars(_by_implementation([e for e in times if e.arm != COPY]), lambda e: LABELS[e.arm]),
+            series=bars(by_implementation([e for e in times if e.arm != COPY])),
             limits=limit,
-            alt=f"Time per call at {_cell_text(times[0])}.",
+            alt=f"Time per call at {cell_text(times[0])}.",
         )
     dtype = times[0].dtype
     lines: dict[str, list[Estimate]] = {}
     for e in times:
         if e.dtype == dtype:
-            lines.setdefault(_label(e), []).append(e)
+            lines.setdefault(label(e), []).append(e)
     for rows in lines.values():
         rows.sort(key=lambda e: int(e.dimensions["elements"]))
     series = tuple(
@@ -190,7 +147,7 @@ def _time(estimates: Sequence[Estimate], metric: str) -> Chart | None:
             tuple(e.mean for e in rows),
             tuple(e.ci_low for e in rows),
             tuple(e.ci_high for e in rows),
-            emphasis=_kind(rows[0]),  # type: ignore[arg-type]
+            emphasis=kind(rows[0]),
         )
         for name, rows in lines.items()
     )
@@ -211,9 +168,60 @@ def _time(estimates: Sequence[Estimate], metric: str) -> Chart | None:
     )
 
 
+def _warm_against_cold(estimates: Sequence[Estimate]) -> Chart | None:
+    """Throughput over N with warm and with rotating inputs: the copy, and the fastest kernel of a GELU and of Phi6Simple."""
+    for metric in ("device_time_s", "latency_s"):
+        times = rows_of(estimates, "mean", metric, caches=(*ROTATED, WARM))
+        if {e.dimensions["cache"] == WARM for e in times} != {True, False}:
+            continue
+        shown = [e for arms in ((COPY,), GELUS, ("phi6",)) if (e := _fastest_at_largest(times, arms)) is not None]
+        lines: dict[str, list[Estimate]] = {}
+        for chosen in shown:
+            for warm in (False, True):
+                name = f"{label(chosen)}, {'same input' if warm else 'rotating inputs'}"
+                rows = [e for e in times if (e.arm, e.implementation, e.dtype) == (chosen.arm, chosen.implementation, chosen.dtype)]
+                rows = [e for e in rows if (e.dimensions["cache"] == WARM) == warm]
+                lines[name] = sorted(rows, key=lambda e: int(e.dimensions["elements"]))
+        sizes = sorted({int(e.dimensions["elements"]) for rows in lines.values() for e in rows})
+        return Chart(
+            key="warm_against_cold",
+            title=f"Warm against cold cache: {TIMERS[metric][0].lower() + TIMERS[metric][1:]}",
+            kind="line" if len(sizes) > 1 else "bar",
+            x_title="N",
+            x_unit="elements",
+            y_title="Fewest bytes needed / time",
+            y_unit="B/s",
+            x_log=len(sizes) > 1,
+            y_log=True,
+            x_range=(float(sizes[0]), float(sizes[-1])) if len(sizes) > 1 else None,
+            series=tuple(
+                Series(
+                    name,
+                    tuple(int(e.dimensions["elements"]) for e in rows),
+                    tuple(rate(e, e.mean) for e in rows),
+                    tuple(rate(e, e.ci_high) for e in rows),
+                    tuple(rate(e, e.ci_low) for e in rows),
+                    emphasis=kind(rows[0]),
+                )
+                for name, rows in lines.items()
+                if rows
+            ),
+            alt="Effective throughput against the number of elements, with the same input at every call and with inputs that rotate "
+            "through four times the cache.",
+            takeaway="Where the two part, the tensor fits the cache and a repeated call never waits for memory. In a model the input comes "
+            "from other work, so verdicts rest on the rotating inputs.",
+        )
+    return None
+
+
+def _fastest_at_largest(times: Sequence[Estimate], arms: tuple[str, ...]) -> Estimate | None:
+    rotated = largest([e for e in times if e.dimensions["cache"] != WARM])
+    return min((e for e in rotated if e.arm in arms), key=lambda e: e.mean or 0.0, default=None)
+
+
 def _counts_against_time(estimates: Sequence[Estimate]) -> Chart | None:
     """Operations, bytes and best measured time of each function as a share of GELU's: what '71 % fewer FLOPs' buys."""
-    times = _largest(_cells(estimates, "mean", "latency_s"))
+    times = largest(rows_of(estimates, "mean", "latency_s"))
     best: dict[str, Estimate] = {}
     for e in times:
         if e.arm not in best or (e.mean or 0.0) < (best[e.arm].mean or 0.0):
@@ -243,14 +251,13 @@ def _counts_against_time(estimates: Sequence[Estimate]) -> Chart | None:
             Series("time, best against best", names, tuple(100 * (best[arm].mean or 0.0) / (best[gelu].mean or 1.0) for arm in arms)),
         ),
         limits={"GELU": 100.0},
-        alt=f"For each function its operations, bytes and measured time relative to GELU at {_cell_text(times[0])}.",
+        alt=f"For each function its operations, bytes and measured time relative to GELU at {cell_text(times[0])}.",
         takeaway="Every elementwise function reads and writes the same bytes; where memory is the limit, fewer operations save no time.",
     )
 
 
 def _peak_memory(estimates: Sequence[Estimate]) -> Chart | None:
-    peaks = [e for e in estimates if (e.protocol, e.statistic, e.metric) == ("sound", "exact", "peak_memory_bytes") and e.mean is not None]
-    peaks = _largest(peaks)
+    peaks = largest(rows_of(estimates, "exact", "peak_memory_bytes", caches=(*ROTATED, WARM)))
     if not peaks:
         return None
     return Chart(
@@ -260,8 +267,8 @@ def _peak_memory(estimates: Sequence[Estimate]) -> Chart | None:
         x_title="Function",
         y_title="Peak allocated",
         y_unit="B",
-        series=_bars(_by_implementation(peaks), lambda e: LABELS[e.arm]),
-        alt=f"Peak allocated bytes of one call at {_cell_text(peaks[0])}.",
+        series=bars(by_implementation(peaks)),
+        alt=f"Peak allocated bytes of one call at {cell_text(peaks[0])}.",
         takeaway="An expression written as several tensor operations holds its intermediate results; one kernel does not.",
     )
 

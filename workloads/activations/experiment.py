@@ -2,30 +2,31 @@
 
 Runs in the worker process only. Order: what needs no measuring (operation counts, gating), the published benchmark (once per run, at
 its own N), then, for each cell of the sweep, every function in every implementation that this machine has: checked against float64
-before it is timed.
+before it is timed, with a cold cache and, where asked for, a warm one. Inside an FFN: ``workloads.activations.ffn``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lab.memory import torch_peak_memory
-from lab.records import Phase, Progress, Protocol, Record, Role, Scalar
+from lab.records import Phase, Progress, Protocol, Record, Scalar
 from lab.rotation import Rotation, cache_bytes, rotated_buffers
 from lab.statistics import LOOKS
-from lab.timing import Arm, DeviceTimeSampler, LatencySampler, Sampler, Sampling, compare, synchronizer
+from lab.timing import Arm, ArmKey, DeviceTimeSampler, LatencySampler, Sampler, compare, synchronizer
 from lab.workload import Context
-from workloads.activations import fused
-from workloads.activations.findings import FRAMEWORK
+from workloads.activations import ffn
+from workloads.activations.findings import COLD, FRAMEWORK, PARTIAL, WARM
 from workloads.activations.functions import FUNCTIONS, minimum, suppression
+from workloads.activations.implementations import Candidate, candidates, failure_of, role_of
+from workloads.activations.measuring import Event, missing, peak_memory, sampling_of, timed, within
 from workloads.activations.operation_count import ASSIGNED, literal_count
-from workloads.activations.parameters import COPY, GELUS, PUBLISHED_N, ActivationParameters
+from workloads.activations.parameters import COPY, GELUS, PUBLISHED_N, ActivationParameters, energy_cell, measured_cells
 from workloads.activations.published import EXPRESSIONS, PRODUCT_POWERS
 from workloads.activations.reference import EAGER, disagreement, gradient64, reference64
 
@@ -33,40 +34,25 @@ CHECK_ELEMENTS = 1 << 16  # of the fresh random input on which an implementation
 Call = Callable[[Any], Any]
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One function in one implementation: what is called on a tensor, or why it cannot be."""
-
-    name: str
-    implementation: str
-    function: Callable[[Tensor], Tensor] | None
-    reason: str = ""
-
-
-def role_of(name: str) -> Role:
-    """The role of a function's arms; ``copy``, the limit, stands with the baselines."""
-    return "technique" if FUNCTIONS[name].role == "technique" else "baseline"
-
-
-def run(params: ActivationParameters, context: Context) -> Iterator[Phase | Progress | Record]:
+def run(params: ActivationParameters, context: Context) -> Iterator[Event]:
     """Everything one cell of the sweep yields; the first cell also yields what belongs to the run as a whole."""
     torch.set_num_threads(context.threads)
+    if context.cell not in measured_cells(context.plan):
+        yield Progress(1.0, "differs from an earlier cell only in what this mode does not use: measured there")
+        return
     first = context.cell == 0
-    published = first and "numpy" in params.implementations
     if first:
         for record in counts(params):
             yield replace(record, whole_run=True)
+    with_energy = params.energy != "none" and context.cell == energy_cell(context.plan)
+    if params.mode == "ffn":
+        yield from ffn.run(params, context, with_energy)
+        return
     done = 0.0
-    if published:
+    if first and "numpy" in params.implementations:
         done = 0.3
-        for event in published_benchmark(params):
-            yield _scaled(event, 0.0, done)
-    for event in comparison(params, context):
-        yield _scaled(event, done, 1.0)
-
-
-def _scaled(event: Phase | Progress | Record, low: float, high: float) -> Phase | Progress | Record:
-    return replace(event, fraction=low + (high - low) * event.fraction) if isinstance(event, Progress) else event
+        yield from within(published_benchmark(params), 0.0, done)
+    yield from within(comparison(params, context, with_energy), done, 1.0)
 
 
 def counts(params: ActivationParameters) -> Iterator[Record]:
@@ -90,7 +76,7 @@ def counts(params: ActivationParameters) -> Iterator[Record]:
         yield exact(name, "sound", "literal", "minimum", minimum(name)[1], "1")
 
 
-def published_benchmark(params: ActivationParameters) -> Iterator[Phase | Progress | Record]:
+def published_benchmark(params: ActivationParameters) -> Generator[Event, None, None]:
     """The published NumPy benchmark on one million fp32 standard normals, the same array at every call, as published.
 
     Beside the printed expressions (``numpy``): powers written as products (``numpy_product``) and the framework's CPU kernels on the
@@ -115,7 +101,7 @@ def published_benchmark(params: ActivationParameters) -> Iterator[Phase | Progre
                 arms.append(Arm(name, FRAMEWORK, role_of(name), "cpu", "float32", _same_input(EAGER[name], tensor)))
         dimensions: dict[str, Scalar] = {"elements": PUBLISHED_N, "pass": direction, "cache": "warm"}
         sampler = LatencySampler(synchronizer("cpu"))
-        sampling = _sampling(params)
+        sampling = sampling_of(params)
         for outcome in compare(arms, ("gelu_tanh", "numpy"), sampler, sampling):
             for record in outcome.records("published", dimensions):
                 yield replace(record, whole_run=True)
@@ -127,7 +113,7 @@ def _same_input(function: Call, value: Any) -> Callable[[int], object]:
     return lambda i: function(value)
 
 
-def comparison(params: ActivationParameters, context: Context) -> Iterator[Phase | Progress | Record]:
+def comparison(params: ActivationParameters, context: Context, with_energy: bool) -> Generator[Event, None, None]:
     """Every chosen function in every implementation of this machine, at one N and data type, in mirrored passes."""
     device, dtype = context.device, getattr(torch, params.dtype)
     backward = params.mode == "forward_backward"
@@ -145,91 +131,83 @@ def comparison(params: ActivationParameters, context: Context) -> Iterator[Phase
         return normal(params.n).requires_grad_(backward), normal(params.n) if backward else torch.empty(0)
 
     tensor_bytes = params.n * dtype.itemsize
-    rotation = rotated_buffers(make, tensor_bytes * (2 if backward else 1), cache_bytes(device))
-    dimensions: dict[str, Scalar] = {"elements": params.n, "pass": params.mode, "cache": "warm" if rotation.reason else "cold"}
+    rotations = {}
+    if "cold" in params.cache:
+        rotation = rotated_buffers(make, tensor_bytes * (2 if backward else 1), cache_bytes(device))
+        rotations[PARTIAL if rotation.reason else COLD] = rotation
+    if "warm" in params.cache:
+        rotations[WARM] = Rotation(next(iter(rotations.values())).buffers[:1] if rotations else (make(0),))
 
-    arms: list[Arm] = []
-    for candidate in candidates(params, device):
-        unavailable = Arm(candidate.name, candidate.implementation, role_of(candidate.name), device, params.dtype, lambda i: None)
-        if candidate.function is None:
-            yield from _missing(unavailable, candidate.reason, dimensions)
-            continue
-        if candidate.implementation != "eager":
-            yield Phase("compile", f"{candidate.implementation} {FUNCTIONS[candidate.name].title}", budgeted=False)
-        problem = check(candidate, rotation, normal(min(params.n, CHECK_ELEMENTS)), backward)
+    def dimensions(cache: str) -> dict[str, Scalar]:
+        return {"elements": params.n, "pass": params.mode, "cache": cache}
+
+    steps: dict[ArmKey, Call] = {}
+    for candidate in all_candidates(params, device):
+        arm = Arm(candidate.name, candidate.implementation, role_of(candidate.name), device, params.dtype, lambda i: None)
+        problem = candidate.reason
+        if candidate.function is not None:
+            if candidate.implementation != "eager":
+                yield Phase("compile", f"{candidate.implementation} {FUNCTIONS[candidate.name].title}", budgeted=False)
+            buffer = next(iter(rotations.values())).buffers[0]
+            problem = check(candidate, buffer, normal(min(params.n, CHECK_ELEMENTS)), backward)
         if problem:
-            yield from _missing(unavailable, problem, dimensions)
-            continue
-        arms.append(replace(unavailable, call=rotation.call(_step(candidate, backward)), period=rotation.period, reason=rotation.reason))
-    baselines = [arm.key for arm in arms if arm.name in GELUS]
-    if not baselines:
+            for cache in rotations:
+                yield from missing(arm, ("latency_s", "device_time_s"), problem, dimensions(cache))
+        else:
+            steps[arm.key] = _step(candidate, backward)
+    baseline = next((key for key in steps if key[0] in GELUS), None)
+    if baseline is None:
         return
-    yield Phase("memory", "peak of each arm alone")
-    for arm in arms:
-        yield from torch_peak_memory(arm).records("sound", dimensions)
+
+    seconds: dict[ArmKey, float] = {}
+    for index, (cache, rotation) in enumerate(rotations.items()):
+        arms = [
+            Arm(name, way, role_of(name), device, params.dtype, rotation.call(step), rotation.period, rotation.reason)
+            for (name, way), step in steps.items()
+        ]
+        if index == 0:  # peak memory is the same whatever the cache holds
+            yield from peak_memory(arms, [rotation], dimensions(cache))
+        samplers: list[Sampler] = [LatencySampler(synchronizer(device)), DeviceTimeSampler(device)]
+        sampling = sampling_of(params)
+        if cache == WARM:  # no verdict rests on it: the first look is enough
+            sampling = replace(sampling, looks=LOOKS[:1])
+        events = timed(arms, baseline, samplers, sampling, dimensions(cache), f"{cache} cache, N = {params.n:,}, {params.dtype}")
+        measured_s = yield from within(events, index / len(rotations), (index + 1) / len(rotations))
+        seconds = seconds or measured_s
         rotation.drop_outputs()
 
-    samplers: list[Sampler] = [LatencySampler(synchronizer(device)), DeviceTimeSampler(device)]
-    sampling = _sampling(params)
-    for index, sampler in enumerate(samplers):
-        yield Phase("measure", f"{sampler.metric}, N = {params.n:,}, {params.dtype}")
-        for outcome in compare(arms, baselines[0], sampler, sampling):
-            yield from outcome.records("sound", dimensions)
-            done = (getattr(outcome, "index", -1) + 1) / max(sampling.looks)
-            yield Progress((index + done) / len(samplers), f"{sampler.metric} at N = {params.n:,}")
-        if isinstance(sampler, DeviceTimeSampler):
-            sampler.close()
-    rotation.drop_outputs()
 
-
-def candidates(params: ActivationParameters, device: str) -> Iterator[Candidate]:
-    """The functions of a cell in the implementations chosen; ``copy`` exists once. NumPy is the published benchmark's alone."""
-    fused_reason = fused.available(device)
-    torch._dynamo.reset()  # every cell compiles for its own shape; past a limit torch would silently fall back to eager
-    for implementation in params.implementations:
-        if implementation == "numpy":
-            continue
-        for name in params.functions:
-            if name == COPY:
-                continue
-            if implementation == "eager":
-                yield Candidate(name, implementation, EAGER[name])
-            elif implementation == "compiled":
-                yield Candidate(name, implementation, torch.compile(EAGER[name], fullgraph=True, dynamic=False))
-            elif fused_reason:
-                yield Candidate(name, implementation, None, fused_reason)
-            else:
-                yield Candidate(name, implementation, fused.activation(name))
+def all_candidates(params: ActivationParameters, device: str) -> Iterator[Candidate]:
+    """The functions of a cell in the implementations chosen; ``copy`` exists once."""
+    yield from candidates(params, device, lambda function: function)
     if COPY in params.functions:
         yield Candidate(COPY, "eager", EAGER[COPY])
 
 
-def check(candidate: Candidate, rotation: Rotation, sample: Tensor, backward: bool) -> str:
+def check(candidate: Candidate, buffer: tuple[Tensor, Tensor], sample: Tensor, backward: bool) -> str:
     """Run a candidate once at full size (which compiles it) and compare it with float64 on ``sample``; what is wrong, or "".
 
     The tolerance comes from the error that the eager computation makes at the same precision (``reference.error_bound``).
     """
     function = candidate.function
     assert function is not None
-    try:
-        _step(candidate, backward)(rotation.buffers[0])
+
+    def problem() -> str:
+        _step(candidate, backward)(buffer)
         if candidate.implementation == "eager":
             return ""
         inputs = sample.detach().clone().requires_grad_(backward)
         result = function(inputs)
-        problem = disagreement(result.detach(), reference64(candidate.name, sample), EAGER[candidate.name](sample))
-        if backward and not problem:
+        wrong = disagreement(result.detach(), reference64(candidate.name, sample), EAGER[candidate.name](sample))
+        if backward and not wrong:
             cotangent = torch.randn_like(sample)
             eager_inputs = sample.detach().clone().requires_grad_()
             (eager_gradient,) = torch.autograd.grad(EAGER[candidate.name](eager_inputs), eager_inputs, cotangent)
             (gradient,) = torch.autograd.grad(result, inputs, cotangent)
-            problem = disagreement(gradient, gradient64(candidate.name, sample, cotangent), eager_gradient)
-        return problem and f"wrong result: {problem}"
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:  # no compiler, a refused capability, …: the other arms go on, and the reader sees why this one did not
-        lines = [line for line in str(error).strip().splitlines() if line.strip()]
-        return f"{type(error).__name__}: {lines[0][:200] if lines else 'no further text'}"
+            wrong = disagreement(gradient, gradient64(candidate.name, sample, cotangent), eager_gradient)
+        return wrong and f"wrong result: {wrong}"
+
+    return failure_of(problem)
 
 
 def _step(candidate: Candidate, backward: bool) -> Call:
@@ -256,12 +234,3 @@ def _step(candidate: Candidate, backward: bool) -> Call:
     if not backward:
         return forward
     return copy_both_ways if candidate.name == COPY else forward_backward
-
-
-def _missing(arm: Arm, reason: str, dimensions: dict[str, Scalar]) -> Iterator[Record]:
-    for metric in ("latency_s", "device_time_s"):
-        yield arm.record("sound", metric, None, "s", reason=reason, dimensions=dimensions)
-
-
-def _sampling(params: ActivationParameters) -> Sampling:
-    return Sampling(segment_s=params.segment_s, precision=params.precision, looks=LOOKS[: params.looks])

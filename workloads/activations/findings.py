@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.claims import Claim
-from lab.records import Estimate, Measured
+from lab.records import Comparison, Estimate, Measured
 from workloads.activations.costs import ITEM_BYTES
 from workloads.activations.functions import FUNCTIONS
 from workloads.activations.parameters import COPY, GELUS
 
+COLD, PARTIAL, WARM = "cold", "partial", "warm"  # inputs rotate over 4× the cache; over less than that; the same input at every call
+ROTATED = (COLD, PARTIAL)
+FFN, FFN_WIDTHS = "ffn", "ffn_widths"  # passes: whole blocks with each activation; one activation at several widths
+NO_ACTIVATION = "no_activation"  # the block's two products alone
+LIMITS = (COPY, NO_ACTIVATION)  # what no activation can beat: compared with everything
+STANDARD_WIDTH, EXACT_WIDTH = "width_4x", "width_exact"
+
+COMPARISONS: tuple[Comparison, ...] = ("published", "best")
 FRAMEWORK = "framework"  # PyTorch's CPU kernels, beside the published NumPy benchmark
 
 SINGLE_KERNEL = ("compiled", "fused")  # implementations that make one pass over memory
@@ -24,39 +32,51 @@ LABELS = {
     "fused": "one own kernel",
     "literal": "expression as printed",
     "stated": "as the source states",
+    NO_ACTIVATION: "no activation",
+    STANDARD_WIDTH: "4× width",
+    EXACT_WIDTH: "exact width",
+    "width_64": "width rounded up to a multiple of 64",
+    "width_128": "width rounded up to a multiple of 128",
 }
 
 
 def pairs(means: Sequence[Estimate]) -> list[tuple[Estimate, Estimate]]:
     """Which means of one cell are compared.
 
-    Each function against each GELU of the same implementation and against the fastest GELU; everything against the copy (its share of
-    the physical limit). In the published benchmark each function against every GELU, and each way of writing GELU against the
-    published one, which takes the claimed ratio apart.
+    Each function against each GELU of the same implementation and against the fastest GELU; everything against the limit, a copy or a
+    block without activation (its share of the physical limit). In the published benchmark each function against every GELU, and each
+    way of writing GELU against the published one, which takes the claimed ratio apart. Widths of a block against the standard width, and
+    rounded ones against the exact one.
     """
     timed = [mean for mean in means if mean.mean is not None]
+    if any(mean.dimensions.get("pass") == FFN_WIDTHS for mean in timed):
+        order = (STANDARD_WIDTH, EXACT_WIDTH)
+        return [
+            (mean, other) for other in timed if other.arm in order for mean in timed if mean.arm not in order[: order.index(other.arm) + 1]
+        ]
     gelus = [mean for mean in timed if mean.arm in GELUS]
-    copies = [mean for mean in timed if mean.arm == COPY]
+    limits = [mean for mean in timed if mean.arm in LIMITS]
     fastest = min(gelus, key=lambda mean: mean.mean or 0.0, default=None)
     chosen = []
     for mean in timed:
         if mean.arm in GELUS:
             chosen += [(mean, other) for other in gelus if other.implementation == "numpy" and mean.arm == other.arm and mean is not other]
-        elif mean.arm != COPY:
+        elif mean.arm not in LIMITS:
             chosen += [
                 (mean, gelu)
                 for gelu in gelus
                 if gelu is fastest or gelu.implementation == mean.implementation or mean.protocol == "published"
             ]
-        if mean.arm != COPY:
-            chosen += [(mean, copy) for copy in copies]
+        if mean.arm not in LIMITS:
+            chosen += [(mean, limit) for limit in limits]
     return chosen
 
 
 def _ratios(claim_arm: str, estimates: Sequence[Estimate], protocol: str) -> list[Estimate]:
     """Forward latency ratios of ``claim_arm`` against a GELU under ``protocol``, at the largest N (fp32 before narrower types).
 
-    The published protocol is a NumPy benchmark: the framework's kernels, which it has beside it for comparison, are not part of it.
+    The published protocol is a NumPy benchmark: the framework's kernels, which it has beside it for comparison, are not part of it. The
+    sound one rests on a cold cache, or the coldest that the machine allows: never on the same input at every call, nor on a whole FFN.
     """
     found = [
         e
@@ -65,13 +85,20 @@ def _ratios(claim_arm: str, estimates: Sequence[Estimate], protocol: str) -> lis
         and e.baseline_arm in GELUS
         and FRAMEWORK not in (e.implementation, e.baseline_implementation)
         and e.dimensions["pass"] == "forward"
+        and (protocol == "published" or e.dimensions["cache"] in ROTATED)
         and e.mean is not None
     ]
+    found = [e for e in found if e.dimensions["cache"] == COLD] or found
     if not found:
         return []
     largest = max(int(e.dimensions["elements"]) for e in found)
     dtype = min((e.dtype for e in found), key=list(ITEM_BYTES).index)
     return [e for e in found if e.dimensions["elements"] == largest and e.dtype == dtype]
+
+
+def same_cell(e: Estimate, like: Estimate) -> bool:
+    """Whether two estimates were measured side by side."""
+    return (e.protocol, e.device, e.dtype, e.dimensions, e.swept) == (like.protocol, like.device, like.dtype, like.dimensions, like.swept)
 
 
 def _fastest(arms: tuple[str, ...], like: Estimate, estimates: Sequence[Estimate]) -> tuple[str, str]:
@@ -84,7 +111,7 @@ def _fastest(arms: tuple[str, ...], like: Estimate, estimates: Sequence[Estimate
         and e.arm in arms
         and e.implementation != FRAMEWORK
         and e.mean is not None
-        and (e.protocol, e.device, e.dtype, e.dimensions) == (like.protocol, like.device, like.dtype, like.dimensions)
+        and same_cell(e, like)
     ]
     best = min(means, key=lambda e: e.mean or 0.0)
     return best.arm, best.implementation
@@ -95,6 +122,9 @@ def _speed(claim: Claim, arm: str, estimates: Sequence[Estimate]) -> list[Measur
     for protocol in ("published", "sound"):
         ratios = _ratios(arm, estimates, protocol)
         if not ratios:
+            if protocol == "sound" and _only_warm(arm, estimates):
+                reason = "a verdict needs a cold cache, which this run leaves out"
+                measured += [Measured(claim.id, "sound", comparison, "latency_s", None, reason=reason) for comparison in COMPARISONS]
             continue
         as_published = "numpy" if protocol == "published" else "eager"
         wanted = {"published": [e for e in ratios if (e.implementation, e.baseline_implementation) == (as_published, as_published)]}
@@ -102,7 +132,7 @@ def _speed(claim: Claim, arm: str, estimates: Sequence[Estimate]) -> list[Measur
         baseline = _fastest(GELUS, ratios[0], estimates)
         wanted["best"] = [e for e in ratios if e.implementation == technique and (e.baseline_arm, e.baseline_implementation) == baseline]
         for comparison, rows in wanted.items():
-            missing = _left_out(arm, estimates) if (protocol, comparison) == ("sound", "best") else ""
+            missing = _left_out(arm, ratios[0], estimates) if (protocol, comparison) == ("sound", "best") else ""
             if missing:
                 measured.append(Measured(claim.id, "sound", "best", "latency_s", None, reason=missing))
             elif rows:  # of two GELU forms the faster one is the baseline: the smallest ratio
@@ -110,10 +140,19 @@ def _speed(claim: Claim, arm: str, estimates: Sequence[Estimate]) -> list[Measur
     return measured
 
 
-def _left_out(arm: str, estimates: Sequence[Estimate]) -> str:
-    """Why the best of both sides is not known: neither side may be judged by its unfused expression alone."""
+def _only_warm(arm: str, estimates: Sequence[Estimate]) -> bool:
+    return any(
+        (e.protocol, e.metric, e.arm) == ("sound", "latency_s", arm)
+        and (e.dimensions["pass"], e.dimensions["cache"]) == ("forward", WARM)
+        and e.mean is not None
+        for e in estimates
+    )
+
+
+def _left_out(arm: str, like: Estimate, estimates: Sequence[Estimate]) -> str:
+    """Why the best of both sides in the cell of ``like`` is not known: neither side may be judged by its unfused expression alone."""
     for side in ((arm,), GELUS):
-        rows = [e for e in estimates if (e.protocol, e.statistic, e.metric) == ("sound", "mean", "latency_s") and e.arm in side]
+        rows = [e for e in estimates if (e.statistic, e.metric) == ("mean", "latency_s") and e.arm in side and same_cell(e, like)]
         single_kernels = [e for e in rows if e.implementation in SINGLE_KERNEL]
         if not any(e.mean is not None for e in single_kernels):
             why = "; ".join(dict.fromkeys(f"{LABELS[e.implementation]}: {e.reason}" for e in single_kernels)) or "this run leaves them out"
@@ -133,7 +172,8 @@ def _measured(claim: Claim, comparison: str, ratio: Estimate) -> Measured:
         ci_high=ratio.ci_high,
         n=ratio.n,
         pair=f"{LABELS[ratio.arm]} ({LABELS[ratio.implementation]}) against {LABELS[ratio.baseline_arm]} "
-        f"({LABELS[ratio.baseline_implementation]}), N = {ratio.dimensions['elements']:,}, {ratio.dtype}, {'GPU' if on_gpu else 'CPU'}",
+        f"({LABELS[ratio.baseline_implementation]}), N = {ratio.dimensions['elements']:,}, {ratio.dtype}, {'GPU' if on_gpu else 'CPU'}"
+        + (", inputs partly in the cache" if ratio.dimensions["cache"] == PARTIAL else ""),
         hardware_class="gpu" if on_gpu else "cpu",
         flaws=tuple(part for part in ratio.reason.split("; ") if part.startswith(("drift", "autocorrelation"))),
     )

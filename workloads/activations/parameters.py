@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any, Literal, Self
 
 import pydantic
 
-from lab.parameters import ParameterError, Parameters, parameter
+from lab.parameters import ParameterError, Parameters, Plan, parameter
 from lab.workload import DeviceKind
 from workloads.activations.functions import FUNCTIONS
 
 FunctionName = Literal["gelu_erf", "gelu_tanh", "silu", "relu", "phi6", "zeta_ln2", "phi3", "phi4", "phi8", "phi12", "copy"]
 Implementation = Literal["numpy", "eager", "compiled", "fused"]
 DataType = Literal["float32", "bfloat16", "float16"]
-Mode = Literal["forward", "forward_backward"]
+Mode = Literal["forward", "forward_backward", "ffn"]
+Cache = Literal["cold", "warm"]
+Expansion = Literal["4", "8/3", "2", "4/3", "1"]
+Multiple = Literal["1", "64", "128"]
+EnergyEffort = Literal["none", "standard", "thorough"]
 
 GELUS = ("gelu_erf", "gelu_tanh")  # the comparator of every claim; the claims do not say which form
 COPY = "copy"  # moves the same bytes and computes nothing: the physical limit of an elementwise function
 PUBLISHED_N = 1_000_000  # elements of the published NumPy benchmark
+STANDARD_EXPANSION = 4  # of a feed-forward block, as most transformers have it
+FFN_ONLY = ("d_model", "expansion", "align", "tokens")  # parameters that mean nothing outside mode "ffn"
+ELEMENTWISE_ONLY = ("n", "cache")  # parameters that mean nothing inside an FFN
+
+
+def round_up(width: int, multiple: int) -> int:
+    """The least multiple of ``multiple`` that is at least ``width``."""
+    return -(-width // multiple) * multiple
 
 
 class ActivationParameters(Parameters):
@@ -28,7 +41,8 @@ class ActivationParameters(Parameters):
     n: int = parameter(
         1 << 22,
         title="N",
-        help="Elements of the tensor. Small tensors measure launch overhead, large ones memory bandwidth: sweep to see where it turns.",
+        help="Elements of the tensor. Small tensors measure launch overhead, large ones memory bandwidth: sweep to see where it turns. "
+        "Inside an FFN the tensor has tokens × width elements instead.",
         unit="elements",
         ge=1 << 10,
         le=1 << 28,
@@ -47,8 +61,9 @@ class ActivationParameters(Parameters):
     mode: Mode = parameter(
         "forward",
         title="Mode",
-        help="Forward alone (inference), or forward and backward (training). The published benchmark then times the derivative apart.",
-        labels={"forward": "Forward", "forward_backward": "Forward + backward"},
+        help="Forward alone (inference), forward and backward (training; the published benchmark then times the derivative apart), or the "
+        "whole feed-forward block x → W₁ → activation → W₂ around it, forward: what the activation can save there at all.",
+        labels={"forward": "Forward", "forward_backward": "Forward + backward", "ffn": "Inside an FFN"},
         group="main",
     )
     functions: tuple[FunctionName, ...] = parameter(
@@ -63,6 +78,52 @@ class ActivationParameters(Parameters):
         title="Implementations",
         help="NumPy is the published benchmark and always runs at its own N of 1,000,000 in fp32; the others run at the N chosen.",
         labels={"numpy": "NumPy (published)", "eager": "Eager", "compiled": "Compiled", "fused": "Fused"},
+    )
+    cache: tuple[Cache, ...] = parameter(
+        ("cold",),
+        title="Cache",
+        help="Cold: inputs rotate through four times the cache, so every call reads memory; verdicts rest on this. Warm: the same input at "
+        "every call, which a small tensor finds in the cache.",
+        labels={"cold": "Cold", "warm": "Warm"},
+    )
+    d_model: int = parameter(
+        1024,
+        title="d_model",
+        help="Inside an FFN: features of each token, the block's input and output.",
+        ge=8,
+        le=16384,
+        step=1,
+        sweep=True,
+    )
+    expansion: Expansion = parameter(
+        "4",
+        title="Expansion",
+        help="Inside an FFN: width of the hidden layer, floor(expansion × d_model). 4/3 is the published saving; its width may be odd.",
+        labels={"4": "4×", "8/3": "8/3×", "2": "2×", "4/3": "4/3×", "1": "1×"},
+        sweep=True,
+    )
+    align: Multiple = parameter(
+        "1",
+        title="Width rounded up to a multiple of",
+        help="Inside an FFN: matrix units like widths that are multiples of 64 or 128. 1 keeps the width as published.",
+        sweep=True,
+    )
+    tokens: int = parameter(
+        1024,
+        title="Tokens",
+        help="Inside an FFN: tokens that go through the block together (batch × sequence).",
+        unit="tokens",
+        ge=1,
+        le=1 << 18,
+        scale="log2",
+        sweep=True,
+    )
+    energy: EnergyEffort = parameter(
+        "none",
+        title="Energy",
+        help="Joules from the GPU's own counter, in the largest cell only: of each function the expression as printed and its fastest "
+        "single kernel. Standard takes about 20 s an arm, thorough about 70 s.",
+        labels={"none": "Not measured", "standard": "Standard", "thorough": "Thorough"},
     )
     segment_s: float = parameter(
         0.1,
@@ -99,21 +160,83 @@ class ActivationParameters(Parameters):
             raise ParameterError("functions", ",".join(self.functions), "a function besides GELU and copy", "has nothing to compare")
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _measures_an_ffn(self) -> Self:
+        if self.mode == "ffn" and set(self.implementations) == {"numpy"}:
+            allowed = "one or more of eager, compiled, fused inside an FFN"
+            raise ParameterError("implementations", ",".join(self.implementations), allowed, "measures nothing")
+        return self
+
+    @property
+    def exact_width(self) -> int:
+        """floor(expansion × d_model): the hidden layer as published, before it is rounded."""
+        return int(Fraction(self.expansion) * self.d_model)
+
+    @property
+    def d_ff(self) -> int:
+        """Width of the hidden layer: ``exact_width`` rounded up to a multiple of ``align``."""
+        return round_up(self.exact_width, int(self.align))
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Arm → width of the comparison of widths: the standard 4×, the exact width, and the exact one rounded up; each width once."""
+        named = {"width_4x": STANDARD_EXPANSION * self.d_model, "width_exact": self.exact_width}
+        named |= {f"width_{multiple}": round_up(self.exact_width, multiple) for multiple in (64, 128)}
+        first = {width: name for name, width in reversed(named.items())}
+        return {name: width for name, width in named.items() if first[width] == name}
+
+    @property
+    def elements(self) -> int:
+        """Elements that the activation is applied to: N, or tokens × d_ff inside an FFN."""
+        return self.tokens * self.d_ff if self.mode == "ffn" else self.n
+
+
+def measured_cells(plan: Plan) -> tuple[int, ...]:
+    """Indices of the cells of ``plan`` that are measured: those that differ from every earlier one in something their mode uses."""
+    seen: set[str] = set()
+    chosen = []
+    for index, cell in enumerate(plan.cells):
+        assert isinstance(cell, ActivationParameters)
+        key = cell.model_dump_json(exclude=set(ELEMENTWISE_ONLY if cell.mode == "ffn" else FFN_ONLY))
+        if key not in seen:
+            seen.add(key)
+            chosen.append(index)
+    return tuple(chosen)
+
+
+def energy_cell(plan: Plan) -> int:
+    """Index of the cell in which energy is measured: the most elements; of several the first."""
+
+    def elements(index: int) -> int:
+        cell = plan.cells[index]
+        assert isinstance(cell, ActivationParameters)
+        return cell.elements
+
+    return max(measured_cells(plan), key=lambda index: (elements(index), -index))
+
 
 def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
     """Parameter values of a preset (a list sweeps). ``quick`` keeps to 30 s on two CPU cores and 15 s on a GPU."""
+    ffn = {"d_model": 4096, "tokens": 8192} if device_kind == "cuda" else {"d_model": 512, "tokens": 256}
     if name == "published":
         return {
+            **ffn,
             "n": PUBLISHED_N,
             "functions": ("gelu_erf", "gelu_tanh", "silu", "relu", "phi6", "zeta_ln2"),
             "implementations": ("numpy", "eager"),
             "looks": 2,
         }
     if name == "quick":
-        quick = {"segment_s": 0.02, "looks": 1}
+        quick = {**ffn, "segment_s": 0.02, "looks": 1}
         if device_kind == "cuda":  # the fused kernels are the compiled ones' equals; leaving these out keeps the time budget
             functions = ("gelu_erf", "phi6", "zeta_ln2", "copy")  # of the two GELUs the framework's default
             return {**quick, "n": 1 << 26, "functions": functions, "implementations": ("numpy", "eager", "fused")}
         return {**quick, "n": [1 << 12, 1 << 16, 1 << 22]}
     powers = (10, 14, 18, 22, 26, 28) if device_kind == "cuda" else (10, 14, 18, 22, 24)
-    return {"n": [1 << power for power in powers], "functions": typing.get_args(FunctionName)}
+    return {
+        **ffn,
+        "n": [1 << power for power in powers],
+        "functions": typing.get_args(FunctionName),
+        "cache": ("cold", "warm"),
+        "energy": "standard",
+    }

@@ -43,6 +43,8 @@ WORKLOAD = Workload(
         "operations_per_element": Metric("Operations per element", "1", compare="none"),
         "transcendentals_per_element": Metric("Transcendental functions per element", "1", compare="none"),
         "bytes_per_element": Metric("Bytes per element", "B", compare="none"),
+        "ffn_width": Metric("Width of the hidden layer", "1", "neither", compare="none"),
+        "flop_per_call": Metric("Operations of the block's products", "1", compare="none"),
         "suppression": Metric("Suppression of negative inputs", "1", "higher", compare="none"),
         "minimum": Metric("Smallest output", "1", "neither", compare="none"),
     },
