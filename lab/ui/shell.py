@@ -16,7 +16,7 @@ NAME = "Efficiency Lab"
 # Two of Streamlit's choices cannot be read by everybody (contrast below WCAG's 4.5): white on a primary button where the accent is light,
 # and captions at 60 % of the text's strength.
 STYLE = """<style>
-[data-testid="stBaseButton-primary"] :is(p, span) { color: light-dark(#FFFFFF, #11161D); }
+[data-testid="stBaseButton-primary"]:not(:disabled) :is(p, span) { color: light-dark(#FFFFFF, #11161D); }
 [data-testid="stCaptionContainer"] { opacity: 0.75; }
 </style>"""
 
