@@ -134,8 +134,8 @@ def _run(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())  # a flag: an exception could strike in the middle of a write
     with Store() as store:
-        if store.notice:
-            print(store.notice, file=sys.stderr)
+        for notice in filter(None, (store.notice, store.retention_notice())):
+            print(notice, file=sys.stderr)
         with Engine(store) as engine:
             run = _follow(engine, engine.submit(declaration.name, plan, preset, kind), stop)
         view = store.view(run.id)

@@ -433,7 +433,7 @@ def completed(
         "threads": worker_facts.get("threads", manifest["threads"]),
         "versions": {**manifest["versions"], **worker_facts.get("versions", {})},
         "gpu_properties": worker_facts.get("gpu"),
-        "energy_method": worker_facts.get("energy_method", manifest["energy_method"]),
+        "energy_method": worker_facts.get("energy_method", manifest.get("energy_method")),
         "clocks": {**manifest["clocks"], "end": _clocks(gpu)},
         "ended_at": _iso(ended_at),
         "status": status,

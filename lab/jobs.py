@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import environment
+from lab import calibration, environment
 from lab.parameters import ParameterError, Plan
 from lab.processes import TERMINATE_GRACE_S, alive, reap, signal_group, start_mark
 from lab.standby import Standby
@@ -174,6 +174,9 @@ class Engine:
             except sqlite3.OperationalError:  # not even that fits on the disk: try until it does, or leave it to the next start
                 if self._closing.wait(1.0):
                     break
+        if self._idle():  # it writes to the disk: not beside a measurement
+            with contextlib.suppress(sqlite3.OperationalError):  # the next run's end tries again
+                self.store.remove_oldest()
         with self._lock:
             del self._supervisors[run_id]
 
@@ -240,7 +243,7 @@ class Engine:
                 created_at=run.created_at,
                 started_at=started_at,
             )
-            self.store.set_manifest(run.id, manifest)
+            self.store.set_manifest(run.id, {**manifest, "calibration": calibration.known_limits(self.store, manifest)})
             stopped = self._watch(run.id, process.pid, mark, declaration.deadline_s)
             if stopped is not None:
                 signal_group(process.pid, signal.SIGTERM)

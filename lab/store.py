@@ -4,6 +4,9 @@
     <home>/runs/<run id>/         events.jsonl (written by the worker, append-only) and worker.log (its stdout and stderr)
     <home>/cache/                 what outlives a run: compiled kernels, data sets
 
+Of the runs that have ended and are not pinned, the latest ``$EFFICIENCY_LAB_MAX_RUNS`` are kept (default 2,000); the oldest go first, with
+their folders. :meth:`Store.retention_notice` says so beforehand.
+
 Any process may call :meth:`Store.ingest`: events are keyed by (run, seq), so reading the same lines twice changes nothing.
 """
 
@@ -13,7 +16,9 @@ import contextlib
 import datetime
 import json
 import os
+import re
 import secrets
+import shutil
 import sqlite3
 import threading
 import time
@@ -31,8 +36,14 @@ from lab.worker import EVENTS_FILE
 from lab.workload import workload
 
 HOME_VARIABLE = "EFFICIENCY_LAB_HOME"
-DATABASE_VERSION = 1  # PRAGMA user_version; raised when a table changes
+MAX_RUNS_VARIABLE = "EFFICIENCY_LAB_MAX_RUNS"
+DEFAULT_MAX_RUNS = 2000
+MAX_REMOVED = 20  # at once: more would keep other processes from writing for too long
+OPENING_ROWS = 1000  # runs read when a store is opened
+NOTICE_SHARE = 0.9  # of the limit, from which on readers are told
+DATABASE_VERSION = 2  # PRAGMA user_version; raised when a table changes, with a step in _MIGRATIONS
 BUSY_TIMEOUT_S = 10.0
+RUN_ID_PATTERN = r"[0-9]{8}-[0-9]{6}-[0-9a-z]{6}"  # what new_run_id makes
 MAX_REASON = 500  # characters
 INGEST_BYTES = 8 << 20  # read at once
 
@@ -61,9 +72,12 @@ CREATE TABLE runs (
     worker_start     TEXT,
     manifest         TEXT NOT NULL,
     reserve          BLOB DEFAULT (zeroblob(1024)),      -- given up at the end, so that an ending fits where nothing else does
-    ingested_bytes   INTEGER NOT NULL DEFAULT 0          -- of events.jsonl
+    ingested_bytes   INTEGER NOT NULL DEFAULT 0,         -- of events.jsonl
+    pinned           INTEGER NOT NULL DEFAULT 0          -- 1: never removed
 );
 CREATE INDEX runs_by_status ON runs (status);
+CREATE INDEX runs_by_workload ON runs (workload, ticket);
+CREATE INDEX runs_removable ON runs (ticket) WHERE pinned = 0 AND status NOT IN ('queued', 'running');
 CREATE TABLE events (
     run_id TEXT NOT NULL,
     seq    INTEGER NOT NULL,
@@ -73,6 +87,16 @@ CREATE TABLE events (
 ) WITHOUT ROWID;
 CREATE INDEX events_by_kind ON events (run_id, kind, seq);
 """
+
+# What leads from each older version to the next one; the tables above are the result of all steps.
+_MIGRATIONS = {
+    1: """
+ALTER TABLE runs ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX runs_by_workload ON runs (workload, ticket);
+CREATE INDEX runs_removable ON runs (ticket) WHERE pinned = 0 AND status NOT IN ('queued', 'running');
+""",
+}
+_REMOVABLE = "pinned = 0 AND status NOT IN ('queued', 'running')"  # as the index has it, or it would not be used
 
 
 class StoreError(RuntimeError):
@@ -94,7 +118,7 @@ class Run:
 
     ``queue_place`` counts the runs before a queued run that need one of its devices, 0 for a running one, None after the end.
     ``progress`` is the share done of the whole run, 0 to 1; ``cell`` of ``n_cells`` counts the sweep from 0; ``phase``, ``phase_detail``
-    and ``message`` are the latest words of the worker. Times are seconds since 1970 UTC, for display.
+    and ``message`` are the latest words of the worker. Times are seconds since 1970 UTC, for display. A ``pinned`` run is never removed.
     """
 
     id: str
@@ -117,6 +141,7 @@ class Run:
     cell: int
     n_cells: int
     cancel_requested: bool
+    pinned: bool = False
 
     @property
     def active(self) -> bool:
@@ -148,12 +173,14 @@ def default_home() -> Path:
 class Store:
     """The runs under ``home``. One connection, used by one thread at a time; safe to share between threads.
 
-    ``notice`` says what happened when a damaged database had to be set aside ("" otherwise). Raises StoreError when the database
-    was made by a newer version or the folder cannot be written.
+    ``notice`` says what happened when a damaged database had to be set aside ("" otherwise). A database of an older version is migrated.
+    Raises StoreError when the database was made by a newer version, the folder cannot be written or ``$EFFICIENCY_LAB_MAX_RUNS`` is no
+    whole number from 1.
     """
 
     def __init__(self, home: Path | None = None) -> None:
         self.home = (home or default_home()).absolute()
+        self.max_runs = _max_runs()
         self.notice = ""
         self._lock = threading.RLock()
         try:
@@ -213,9 +240,11 @@ class Store:
                     f"{self.database} was made by a newer Efficiency Lab (database version {version}, this one knows {DATABASE_VERSION}); "
                     f"update the lab or choose another folder with ${HOME_VARIABLE}"
                 )
-            if version == 0:
-                db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {DATABASE_VERSION}; COMMIT;")
-            db.execute("SELECT max(created_at) FROM runs").fetchone()  # reads the whole table of runs: damage shows now, not mid-run
+            steps = _TABLES if version == 0 else "".join(_MIGRATIONS[step] for step in range(version, DATABASE_VERSION))
+            if steps:
+                db.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {DATABASE_VERSION}; COMMIT;")
+            # Reads what the lists of runs will read: damage shows now, not in the middle of a run.
+            db.execute("SELECT max(created_at) FROM (SELECT created_at FROM runs ORDER BY ticket DESC LIMIT ?)", (OPENING_ROWS,)).fetchone()
         except BaseException:
             db.close()
             raise
@@ -243,12 +272,15 @@ class Store:
         """How one run stands. Raises ParameterError when there is no such run."""
         rows = self._rows("SELECT * FROM runs WHERE id = ?", run_id)
         if not rows:
-            raise ParameterError("run", run_id, "the id of a run of this lab", "is unknown")
+            raise _unknown(run_id)
         return self._read(rows[0])
 
     def runs(self, limit: int = 50, workload: str | None = None) -> list[Run]:
         """The latest runs, newest first, of one workload or of all."""
-        rows = self._rows("SELECT * FROM runs WHERE ?1 IS NULL OR workload = ?1 ORDER BY ticket DESC LIMIT ?2", workload, limit)
+        if workload is None:
+            rows = self._rows("SELECT * FROM runs ORDER BY ticket DESC LIMIT ?", limit)
+        else:
+            rows = self._rows("SELECT * FROM runs WHERE workload = ? ORDER BY ticket DESC LIMIT ?", workload, limit)
         return [self._read(row) for row in rows]
 
     def events(self, run_id: str, after_seq: int = -1, kind: str | None = None) -> list[Event]:
@@ -268,6 +300,19 @@ class Store:
         """The run with its records, as pages and export read it. Raises ParameterError when there is no such run."""
         run = self.run(run_id)
         return RunView(run.id, workload(run.workload), run.plan, run.manifest, self.records(run_id), run.status, run.reason)
+
+    def retention_notice(self) -> str:
+        """Which run the limit will remove first and when, in words; "" while fewer than 90 % of the runs it allows are stored."""
+        count = self._rows(f"SELECT count(*) FROM runs WHERE {_REMOVABLE}")[0][0]
+        if count < NOTICE_SHARE * self.max_runs:
+            return ""
+        left = max(self.max_runs - count, 0)
+        when = f"{left:,} more fit" if left else "when the next run ends, room is made for it"
+        oldest = self._rows(f"SELECT id FROM runs WHERE {_REMOVABLE} ORDER BY ticket LIMIT 1")[0][0]
+        return (
+            f"{count:,} of at most {self.max_runs:,} unpinned runs are stored: {when}. "
+            f"The oldest are removed first, beginning with {oldest}. Pin or export what you want to keep, or raise ${MAX_RUNS_VARIABLE}."
+        )
 
     def _read(self, row: sqlite3.Row) -> Run:
         latest: dict[str, tuple[int, dict[str, Any]]] = {}
@@ -301,6 +346,7 @@ class Store:
             cell=newest.get("cell", 0),
             n_cells=n_cells,
             cancel_requested=bool(row["cancel_requested"]),
+            pinned=bool(row["pinned"]),
         )
 
     def _queue_place(self, row: sqlite3.Row) -> int | None:
@@ -388,6 +434,38 @@ class Store:
         sql = "SELECT id, owner_pid, owner_start, worker_pid, worker_start FROM runs WHERE status IN ('queued', 'running') ORDER BY ticket"
         return [Processes(*row) for row in self._rows(sql)]
 
+    def pin(self, run_id: str, pinned: bool) -> None:
+        """Keep a run for good, or no longer. Raises ParameterError when there is no such run."""
+        with self._write() as db:
+            changed = db.execute("UPDATE runs SET pinned = ? WHERE id = ?", (int(pinned), run_id)).rowcount
+        if not changed:
+            raise _unknown(run_id)
+
+    def remove_oldest(self) -> list[str]:
+        """Remove the oldest runs beyond the limit with their folders, a few at once; returns their ids. Active and pinned runs stay.
+
+        The database file does not shrink, but what comes later takes the room. Raises sqlite3.OperationalError on a full disk.
+        """
+        removed = []
+        with self._write() as db:  # counted inside: neither can a run be pinned in between, nor another process remove one more
+            count = db.execute(f"SELECT count(*) FROM runs WHERE {_REMOVABLE}").fetchone()[0]
+            excess = min(max(count - self.max_runs, 0), MAX_REMOVED)
+            for (run_id,) in db.execute(f"SELECT id FROM runs WHERE {_REMOVABLE} ORDER BY ticket LIMIT ?", (excess,)).fetchall():
+                # The folder goes first: what a crash leaves is a run without its folder, which the next call removes.
+                if self._remove_folder(run_id):
+                    db.execute("DELETE FROM events WHERE run_id = ?", (run_id,))
+                    db.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+                    removed.append(run_id)
+        return removed
+
+    def _remove_folder(self, run_id: str) -> bool:
+        """Remove the run's folder; False where it is still there. Never touches anything but a real folder directly under <home>/runs."""
+        folder = self.folder(run_id)
+        if re.fullmatch(RUN_ID_PATTERN, run_id) is None or folder.is_symlink():
+            return False
+        shutil.rmtree(folder, ignore_errors=True)
+        return not folder.exists()
+
     def ingest(self, run_id: str) -> None:
         """Take in what the worker has appended to its event log since the last time.
 
@@ -411,6 +489,17 @@ class Store:
             with self._write() as db:
                 db.executemany("INSERT OR IGNORE INTO events (run_id, seq, kind, body) VALUES (?, ?, ?, ?)", rows)
                 db.execute("UPDATE runs SET ingested_bytes = max(ingested_bytes, ?) WHERE id = ?", (start + len(block), run_id))
+
+
+def _max_runs() -> int:
+    text = os.environ.get(MAX_RUNS_VARIABLE) or str(DEFAULT_MAX_RUNS)
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
+        raise StoreError(f"${MAX_RUNS_VARIABLE} is {text[:60]!r}; allowed: a whole number from 1 to 999999999")
+    return int(text)
+
+
+def _unknown(run_id: str) -> ParameterError:
+    return ParameterError("run", run_id, "the id of a run of this lab", "is unknown")
 
 
 def new_run_id(now_ns: int | None = None) -> str:

@@ -107,6 +107,16 @@ def test_a_run_prints_its_id_last_and_writes_its_files(tmp_path: Path) -> None:
     assert "cell 2 of 2" in progress[-1]
 
 
+def test_a_full_store_says_what_will_be_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EFFICIENCY_LAB_MAX_RUNS", "1")
+    first = lab("run", "demo", "--device", "cpu")
+    assert "unpinned runs are stored" not in first.stderr
+    second = lab("run", "demo", "--device", "cpu")
+    assert second.stderr.startswith("1 of at most 1 unpinned runs are stored: when the next run ends, room is made for it.")
+    assert f"beginning with {first.stdout.split()[-1]}." in second.stderr
+    assert lab("export", first.stdout.split()[-1], "--out", "somewhere").returncode == 2  # it is gone
+
+
 def test_export_writes_the_same_files_again(tmp_path: Path) -> None:
     first, again = tmp_path / "first", tmp_path / "again"
     run_id = lab("run", "demo", "--device", "cpu", "--out", str(first)).stdout.split()[-1]

@@ -147,6 +147,18 @@ def test_a_worker_that_cannot_start_is_told(engine: Engine, submit: Submit, monk
     assert "No such file or directory" in run.reason
 
 
+def test_the_end_of_a_run_makes_room_for_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EFFICIENCY_LAB_MAX_RUNS", "2")
+    plan = workload("demo").plan("quick", "cpu", {"repeats": "1"})
+    with Store() as store, Engine(store) as engine:
+        ids = []
+        for _ in range(4):
+            ids.append(engine.submit("demo", plan, device="cpu"))
+            assert engine.wait(ids[-1]).status == "finished"
+        assert [run.id for run in store.runs()] == [ids[3], ids[2]]
+        assert not store.folder(ids[0]).exists()
+
+
 # --- cancel -------------------------------------------------------------------------------------------------------------------
 
 

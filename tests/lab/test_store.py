@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import string
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from lab.parameters import ParameterError
 from lab.records import Record, StoredRecord
-from lab.store import DATABASE_VERSION, Store, StoreError, default_home, new_run_id
+from lab.store import DATABASE_VERSION, MAX_REMOVED, Store, StoreError, default_home, new_run_id
 from lab.worker import EVENTS_FILE
 from tests.demo_workloads.demo.spec import WORKLOAD
 
@@ -189,6 +191,136 @@ def test_a_run_survives_closing_the_store(home: Path) -> None:
         assert store.view(run_id).manifest == {"run_id": run_id}
 
 
+# --- retention ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store_of_ten(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setenv("EFFICIENCY_LAB_MAX_RUNS", "10")
+    with Store() as store:
+        yield store
+
+
+def add_ended(store: Store, count: int) -> list[str]:
+    """Runs that have ended, each with one event and a file."""
+    ids = [add(store) for _ in range(count)]
+    for run_id in ids:
+        append(store, run_id, line(0))
+        store.ingest(run_id)
+        store.end(run_id, "finished", "", 1.0)
+    return ids
+
+
+def listed(store: Store) -> list[str]:
+    return [run.id for run in reversed(store.runs(limit=1000))]
+
+
+def test_the_oldest_runs_go_first_with_their_folders_and_events(store_of_ten: Store) -> None:
+    ids = add_ended(store_of_ten, 12)
+    assert store_of_ten.remove_oldest() == ids[:2]
+    assert listed(store_of_ten) == ids[2:]
+    assert sorted(path.name for path in (store_of_ten.home / "runs").iterdir()) == sorted(ids[2:])
+    assert [len(store_of_ten.events(run_id)) for run_id in (ids[0], ids[1], ids[2])] == [0, 0, 1]
+    assert store_of_ten.remove_oldest() == []
+
+
+def test_pinned_and_active_runs_stay_and_do_not_count(store_of_ten: Store) -> None:
+    active = add(store_of_ten)
+    ids = add_ended(store_of_ten, 13)
+    store_of_ten.pin(ids[0], True)
+    assert store_of_ten.run(ids[0]).pinned
+    # 12 runs have ended and are not pinned: two too many.
+    assert store_of_ten.remove_oldest() == ids[1:3]
+    assert listed(store_of_ten) == [active, ids[0], *ids[3:]]
+    store_of_ten.pin(ids[0], False)
+    assert store_of_ten.remove_oldest() == [ids[0]]
+    with pytest.raises(ParameterError, match="is unknown"):
+        store_of_ten.pin(ids[0], True)
+
+
+def test_readers_are_told_before_anything_is_removed(store_of_ten: Store) -> None:
+    ids = add_ended(store_of_ten, 8)
+    assert store_of_ten.retention_notice() == ""
+    ids += add_ended(store_of_ten, 1)
+    assert store_of_ten.retention_notice().startswith("9 of at most 10 unpinned runs are stored: 1 more fit. ")
+    assert f"beginning with {ids[0]}. " in store_of_ten.retention_notice()
+    add_ended(store_of_ten, 1)
+    assert store_of_ten.remove_oldest() == []
+    assert "10 of at most 10 unpinned runs are stored: when the next run ends, room is made for it." in store_of_ten.retention_notice()
+    store_of_ten.pin(ids[0], True)
+    assert f"beginning with {ids[1]}. " in store_of_ten.retention_notice()
+
+
+def test_many_too_many_are_removed_a_few_at_once(store_of_ten: Store) -> None:
+    ids = add_ended(store_of_ten, 10 + MAX_REMOVED + 3)
+    assert store_of_ten.remove_oldest() == ids[:MAX_REMOVED]
+    assert store_of_ten.remove_oldest() == ids[MAX_REMOVED : MAX_REMOVED + 3]
+
+
+def test_nothing_outside_the_folder_of_runs_is_removed(store_of_ten: Store, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").write_text("")
+    ids = add_ended(store_of_ten, 13)
+    shutil.rmtree(store_of_ten.folder(ids[0]))
+    store_of_ten.folder(ids[0]).symlink_to(precious)  # somebody keeps a run elsewhere
+    store_of_ten._db.execute("UPDATE runs SET id = '../../precious' WHERE id = ?", (ids[1],))
+    assert store_of_ten.remove_oldest() == [ids[2]]  # the third of three too many: the other two are left alone
+    assert (precious / "file").exists()
+    assert store_of_ten.folder(ids[0]).is_symlink()
+
+
+def test_a_run_whose_folder_is_gone_is_removed(store_of_ten: Store) -> None:
+    ids = add_ended(store_of_ten, 11)
+    shutil.rmtree(store_of_ten.folder(ids[0]))  # as a crash in the middle of its removal leaves it
+    assert store_of_ten.remove_oldest() == ids[:1]
+
+
+def test_two_processes_remove_no_more_than_one(store_of_ten: Store) -> None:
+    ids = add_ended(store_of_ten, 30)
+    removed: list[str] = []
+    with Store() as other:
+        threads = [threading.Thread(target=lambda each=each: removed.extend(each.remove_oldest())) for each in (store_of_ten, other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(removed) == sorted(ids[:20])
+    assert listed(store_of_ten) == ids[20:]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", "1.5", "٣", "9" * 20])
+def test_a_limit_that_is_no_number_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("EFFICIENCY_LAB_MAX_RUNS", text)
+    with pytest.raises(StoreError, match=r"EFFICIENCY_LAB_MAX_RUNS is .*; allowed: a whole number from 1"):
+        Store()
+
+
+def test_lists_and_limits_read_an_index_not_every_run(store: Store) -> None:
+    run_id = add_ended(store, 3)[0]
+    statements: list[str] = []
+    store._db.set_trace_callback(statements.append)
+    store.runs(limit=2)
+    store.runs(limit=2, workload="demo")
+    store.run(run_id)
+    store.records(run_id)
+    store.active_processes()
+    store.retention_notice()
+    store.remove_oldest()
+    add(store, token="click")
+    store._db.set_trace_callback(None)
+    plans = {
+        statement: "; ".join(row["detail"] for row in store._rows(f"EXPLAIN QUERY PLAN {statement}"))
+        for statement in statements
+        if statement.startswith(("SELECT", "UPDATE", "DELETE"))
+    }
+    assert len(plans) >= 10
+    # A scan is allowed where it ends after LIMIT rows, or where it reads the index of what can be removed instead of the runs.
+    scans = {statement: plan for statement, plan in plans.items() if "SCAN" in plan}
+    assert all(" LIMIT " in statement or "USING INDEX runs_removable" in plan for statement, plan in scans.items()), scans
+    assert not any("TEMP B-TREE" in plan for plan in plans.values()), plans
+
+
 # --- the database file --------------------------------------------------------------------------------------------------------
 
 
@@ -212,6 +344,54 @@ def test_a_newer_database_is_refused_and_left_alone(home: Path) -> None:
     with pytest.raises(StoreError, match=f"newer Efficiency Lab .database version {DATABASE_VERSION + 1}"):
         Store()
     assert (home / "runs.sqlite").read_bytes() == before
+
+
+VERSION_1 = """
+CREATE TABLE runs (
+    ticket INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, token TEXT UNIQUE, workload TEXT NOT NULL, preset TEXT NOT NULL,
+    plan TEXT NOT NULL, device TEXT NOT NULL, locks TEXT NOT NULL, status TEXT NOT NULL DEFAULT 'queued', reason TEXT NOT NULL DEFAULT '',
+    cancel_requested INTEGER NOT NULL DEFAULT 0, created_at REAL NOT NULL, started_at REAL, ended_at REAL, owner_pid INTEGER NOT NULL,
+    owner_start TEXT NOT NULL, worker_pid INTEGER, worker_start TEXT, manifest TEXT NOT NULL, reserve BLOB DEFAULT (zeroblob(1024)),
+    ingested_bytes INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX runs_by_status ON runs (status);
+CREATE TABLE events (
+    run_id TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (run_id, seq)
+) WITHOUT ROWID;
+CREATE INDEX events_by_kind ON events (run_id, kind, seq);
+INSERT INTO runs (id, workload, preset, plan, device, locks, status, created_at, ended_at, owner_pid, owner_start, manifest)
+VALUES ('20260131-174502-aaaaaa', 'demo', 'quick', '{"n": [4]}', 'cpu', 'cpu', 'finished', 1.0, 2.0, 1, 'mark', '{}');
+INSERT INTO events VALUES ('20260131-174502-aaaaaa', 0, 'progress', '{"share": 0.5}');
+PRAGMA user_version = 1;
+"""
+
+
+def schema(home: Path) -> set[tuple[str, str]]:
+    db = sqlite3.connect(home / "runs.sqlite")
+    columns = {("runs", str(row[1:])) for row in db.execute("SELECT * FROM pragma_table_info('runs') ORDER BY name")}
+    indexes = {(name, sql or "") for name, sql in db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index'")}
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    db.close()
+    return columns | indexes | {("version", str(version))}
+
+
+def test_a_store_of_version_1_is_migrated(home: Path, tmp_path: Path) -> None:
+    home.mkdir()
+    db = sqlite3.connect(home / "runs.sqlite")
+    db.executescript(VERSION_1)
+    db.close()
+    with Store() as store:
+        (run,) = store.runs()
+        assert (run.id, run.status, run.pinned, run.plan_json) == ("20260131-174502-aaaaaa", "finished", False, {"n": [4]})
+        assert [event.body for event in store.events(run.id)] == [{"share": 0.5}]
+        assert store.notice == ""
+        store.pin(run.id, True)
+        add(store)
+    Store(tmp_path / "new").close()
+    assert schema(home) == schema(tmp_path / "new")
+    with Store() as store:  # and it stays migrated
+        assert len(store.runs()) == 2
+        assert store.run(run.id).pinned
 
 
 @pytest.mark.parametrize("damage", ["not a database", "table of runs overwritten"])
