@@ -318,7 +318,8 @@ def test_lists_and_limits_read_an_index_not_every_run(store: Store) -> None:
     # A scan is allowed where it ends after LIMIT rows, or where it reads the index of what can be removed instead of the runs.
     scans = {statement: plan for statement, plan in plans.items() if "SCAN" in plan}
     assert all(" LIMIT " in statement or "USING INDEX runs_removable" in plan for statement, plan in scans.items()), scans
-    assert not any("TEMP B-TREE" in plan for plan in plans.values()), plans
+    # Only what is active, a handful, is sorted.
+    assert all("status IN ('queued', 'running')" in statement for statement, plan in plans.items() if "TEMP B-TREE" in plan), plans
 
 
 # --- the database file --------------------------------------------------------------------------------------------------------
