@@ -13,6 +13,7 @@ from typing import Any
 
 from lab import formatting
 from lab.claims import CPU_RATIO_MARGIN, GPU_RATIO_MARGIN
+from lab.parameters import ParameterError
 from lab.records import Chart, Estimate
 from lab.statistics import Interval, binomial_interval
 from lab.store import Run, Store
@@ -34,6 +35,7 @@ BURST, SUSTAINED = "burst", "sustained"
 WITHOUT_CONTEXT, WITH_CONTEXT = "without context", "with context"
 
 SLOWER, NO_DIFFERENCE, FASTER, INCONCLUSIVE = "slower", "no difference", "faster", "inconclusive"
+CONSIDERED = 50  # calibrations, newest first
 BORDER_ROUNDING = 1e-9  # a true effect this near to the margin lies on it
 
 
@@ -220,7 +222,7 @@ def share(hits: int, trials: int) -> str:
 def latest(store: Store, manifest: Mapping[str, Any]) -> Run | None:
     """The latest finished calibration of the very device that ``manifest`` speaks of, or None."""
     device = _device_key(manifest)
-    for run in store.runs(limit=1000, workload=WORKLOAD):
+    for run in store.runs(limit=CONSIDERED, workload=WORKLOAD):
         if run.status == "finished" and _device_key(run.manifest) == device:
             return run
     return None
@@ -231,7 +233,10 @@ def known_limits(store: Store, manifest: Mapping[str, Any]) -> dict[str, Any]:
     run = latest(store, manifest)
     if run is None:
         return {"limits": {}, "reason": NOT_CALIBRATED}
-    view = store.view(run.id)
+    try:
+        view = store.view(run.id)
+    except ParameterError as error:  # the calibration was made by a version with other parameters
+        return {"limits": {}, "reason": f"the calibration of this device cannot be read: {error}"}
     found = limits(summarise(view.workload, view.plan, view.records))
     return {
         "run_id": run.id,
@@ -244,7 +249,7 @@ def known_limits(store: Store, manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_limits(chart: Chart, manifest: Mapping[str, Any]) -> Chart:
     """The chart with the limits that it asks for and that the run's manifest holds in the chart's unit."""
-    known = manifest.get("calibration", {}).get("limits", {})
+    known = (manifest.get("calibration") or {}).get("limits", {})
     asked = [known[name] for name in chart.calibrated if name in known and known[name]["unit"] == chart.y_unit]
     return replace(chart, limits={**chart.limits, **{limit["title"]: limit["value"] for limit in asked}}) if asked else chart
 

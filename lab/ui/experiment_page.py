@@ -5,6 +5,8 @@ claim and source → preset → main parameters, more → duration → Run / Can
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from lab import formatting
@@ -39,8 +41,12 @@ def show(name: str) -> None:
     body(declared)
 
 
-def body(declared: Workload) -> None:
-    """What follows the heading: the choice, the run, its results."""
+def body(declared: Workload, latest: Run | None = None, findings: Callable[[Results], None] | None = None) -> None:
+    """What follows the heading: the choice, the run, its results.
+
+    ``latest``: the ended run whose results are shown while the choice shows none. ``findings``: draws what the workload has to say of its
+    results beside verdicts and charts.
+    """
     state = PageState(declared)
     state.read_address()
     state.start_if_pressed()
@@ -53,7 +59,7 @@ def body(declared: Workload) -> None:
         st.header("Live", divider="gray")
         live.panel(state)
     else:
-        _results(state, run)
+        _results(state, run or latest, findings)
     _recent(state)
 
 
@@ -135,7 +141,7 @@ def _cancel(state: PageState) -> None:
 # --- results ----------------------------------------------------------------------------------------------------------------------
 
 
-def _results(state: PageState, run: Run | None) -> None:
+def _results(state: PageState, run: Run | None, findings: Callable[[Results], None] | None) -> None:
     recorded = results.recorded(state.workload.name)
     own = None if run is None else results.of_run(run.id)
     if own is not None and recorded is not None:
@@ -158,6 +164,8 @@ def _results(state: PageState, run: Run | None) -> None:
         _ended(run, found)
     else:
         _recorded_label(found)
+    if findings is not None:
+        findings(found)
     _findings(state, found, own=found is own)
 
 

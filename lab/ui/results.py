@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab import charts, export
+from lab.calibration import with_limits
 from lab.records import Chart, Estimate, RunView
 from lab.summary import summarise
 from lab.ui import server
@@ -52,7 +53,7 @@ class Results:
     @cached_property
     def charts(self) -> list[Chart]:
         """The workload's charts that have a point to show."""
-        found = self.workload.charts(self.estimates, self.view.records)
+        found = [with_limits(chart, self.view.manifest) for chart in self.workload.charts(self.estimates, self.view.records)]
         return [chart for chart in found if any(y is not None for series in chart.series for y in series.y)]
 
     @cached_property

@@ -30,6 +30,7 @@ def frame(title: str = "") -> None:
         st.page_link("app.py", label="Overview", icon=":material/home:")
         for workload in with_page():
             st.page_link(page(workload), label=workload.title, icon=":material/experiment:")
+        st.page_link("pages/device.py", label="Device", icon=":material/memory:")
         st.caption("Everything runs on this machine and stays on it.")
 
 

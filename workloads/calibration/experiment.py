@@ -11,7 +11,7 @@ from lab.records import Phase, Progress, Record
 from lab.statistics import LOOKS
 from lab.timing import DeviceTimeSampler, LatencySampler, Sampler, Sampling, synchronizer
 from lab.workload import Context
-from workloads.calibration import limits, trials
+from workloads.calibration import idle, limits, trials
 from workloads.calibration.costs import stages
 from workloads.calibration.parameters import INJECTED_PERCENT, CalibrationParameters
 
@@ -26,6 +26,7 @@ def run(params: CalibrationParameters, context: Context) -> Iterator[Phase | Pro
     if params.device_timer:
         samplers.append(DeviceTimeSampler(device))
     stage: dict[str, Callable[[], limits.Events]] = {
+        "idle power": lambda: idle.idle_power(params, device, context.energy_obstacle),  # first: it must see the GPU without a context
         "copy bandwidth": lambda: limits.copy_bandwidth(params, device, once),
         "matrix rate": lambda: limits.matrix_rate(params, device),
         "launch overhead": lambda: limits.launch_overhead(params, device, once),
@@ -33,10 +34,7 @@ def run(params: CalibrationParameters, context: Context) -> Iterator[Phase | Pro
         "known effects": lambda: trials.known_effects(params, device, INJECTED_PERCENT, sampling),
         "independent timer": lambda: trials.independent_timer(params, device, replace(once, segment_s=max(once.segment_s, 0.02))),
     }
-    if context.device_kind == "cuda":
-        yield Phase("initialise the GPU", budgeted=False)
-        torch.cuda.synchronize(device)
-    seconds = {name: estimate for name, estimate in stages(params, context.device_kind).items() if name in stage}
+    seconds = stages(params, context.device_kind)
     done = 0.0
     for name, events in stage.items():
         part = seconds[name] / sum(seconds.values())
