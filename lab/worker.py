@@ -79,11 +79,16 @@ class Job:
 
 
 class EventLog:
-    """The append-only event file. Each event is one write of a whole line; a line that did not fit leaves no torn rest behind."""
+    """The append-only event file. Each event is one write of a whole line; a line that did not fit leaves no torn rest behind.
+
+    It goes on where another worker, a standby that died with the job in its hands, has begun.
+    """
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._seq = 0
+        begun = path.read_bytes()
+        os.ftruncate(self._descriptor, begun.rfind(b"\n") + 1)
+        self._seq = begun.count(b"\n")
         self._start_s = time.monotonic()
 
     def write(self, kind: str, **body: Any) -> None:

@@ -230,6 +230,15 @@ def test_the_event_log_appends(tmp_path: Path) -> None:
     assert [(event["seq"], event["kind"]) for event in events] == [(0, "progress"), (1, "end")]
 
 
+def test_the_event_log_goes_on_where_another_worker_died(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    EventLog(path).write("phase", name="start")
+    with path.open("ab") as file:
+        file.write(b'{"seq": 1, "kin')
+    EventLog(path).write("phase", name="start")
+    assert [json.loads(line)["seq"] for line in path.read_text().splitlines()] == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
