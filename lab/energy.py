@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from lab.energy_meter import CounterFault, Meter, NoMeter
+from lab.energy_meter import CounterFault, CounterLog, Meter, NoMeter
 from lab.load import Batch, Load
 from lab.records import Fact, Progress, Protocol, Record, Scalar
 from lab.timing import MAX_CALLS, NO_DIMENSIONS, Arm, ArmKey, Excluded, balanced_orders, described, garbage_collection_off
@@ -187,6 +187,16 @@ def calibrate_tick(meter: Meter, clock: PollingClock, settings: EnergySettings =
     intervals = [later.time_s - earlier.time_s for earlier, later in pairwise(ticks)]
     uncertainty_s = max(earlier.uncertainty_s + later.uncertainty_s for earlier, later in pairwise(ticks))
     return TickInterval(median(intervals), min(intervals), max(intervals), uncertainty_s)
+
+
+def record_counter(meter: Meter, clock: PollingClock, seconds: float, poll_s: float = STANDARD.poll_s) -> CounterLog:
+    """Every reading of a meter for ``seconds``, to be read again by :class:`lab.energy_meter.ReplayedMeter`. Raises CounterFault."""
+    start_s = clock()
+    samples: list[tuple[float, float, float | None]] = []
+    while not samples or samples[-1][0] < seconds:
+        samples.append((clock() - start_s, meter.energy_j(), meter.power_w()))
+        clock.sleep(poll_s)
+    return CounterLog.of(samples)
 
 
 @dataclass(frozen=True)
