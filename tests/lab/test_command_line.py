@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.jobs import Engine
 from lab.store import Store
+from lab.workload import workload
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"manifest.json", "records.csv", "summary.csv", "verdicts.csv"}
@@ -160,6 +162,33 @@ def test_a_run_that_a_page_cancels_exits_with_130(store: Store, until: Until) ->
         until(store.runs)
         store.request_cancel(store.runs()[0].id)
         assert process.wait() == 130
+
+
+def test_a_command_line_waits_for_the_run_of_a_server(store: Store, until: Until) -> None:
+    command = [sys.executable, "-m", "lab", "run", "demo", "--device", "cpu"]
+    with Engine(store) as server:
+        theirs = server.submit("demo", workload("demo").plan("quick", "cpu", {"ending": "hang"}), device="cpu")
+        until(lambda: len(store.records(theirs)) == 6)
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("queued, runs before this one: 1")
+            assert store.run(theirs).status == "running"
+            server.cancel(theirs)
+            stdout, _ = process.communicate()
+        assert process.returncode == 0
+        assert store.run(stdout.split()[-1]).status == "finished"
+        assert server.wait(theirs).status == "cancelled"
+
+
+def test_a_server_waits_for_the_run_of_a_command_line(store: Store, until: Until) -> None:
+    command = [sys.executable, "-m", "lab", "run", "demo", "--set", "ending=hang", "--device", "cpu"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process, Engine(store) as server:
+        until(lambda: store.runs() and len(store.records(store.runs()[0].id)) == 6)
+        ours = server.submit("demo", workload("demo").plan(), device="cpu")
+        assert store.run(ours).queue_place == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+        assert server.wait(ours).status == "finished"
 
 
 def test_on_a_terminal_one_line_is_redrawn() -> None:

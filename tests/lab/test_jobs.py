@@ -77,6 +77,7 @@ def emitted(store: Store, run_id: str) -> Callable[[], bool]:
         ("finish", "finished", ""),
         ("crash", "failed", "the worker crashed with exit status 7"),
         ("kill_itself", "failed", "the worker was killed by SIGKILL; the system may have run out of memory"),
+        ("out_of_memory", "failed", "out of memory: lower n"),
         ("leave_silently", "failed", "the worker was lost: it ended without saying how the run went"),
         ("cuda_out_of_memory", "failed", "out of memory: lower n (CUDA out of memory. Tried to allocate 20.00 GiB)"),
         ("invalid_value", "failed", "invalid input: n: '3' is not allowed; allowed: an even number"),
@@ -88,6 +89,7 @@ def test_a_run_ends_with_its_reason_and_keeps_its_records(engine: Engine, submit
     assert (run.status, run.reason) == (status, reason)
     assert len(engine.store.records(run_id)) == 6
     assert (run.manifest["status"], run.manifest["reason"], run.manifest["protocols"]) == (status, reason, ["sound"])
+    assert run.manifest["energy_method"] == "not measured: n = 1024 draws nothing"  # the last fact of that name
     assert engine.wait(submit()).status == "finished"  # the next run works
 
 
@@ -228,6 +230,16 @@ def test_two_processes_share_one_queue(engine: Engine, submit: Submit, until: Un
         assert engine.store.run(ours).queue_place == 1
         engine.cancel(theirs)
         assert engine.wait(ours).status == "finished"
+
+
+def test_two_servers_that_submit_at_once_run_one_after_the_other(engine: Engine) -> None:
+    runs = ["repeats=10 interval_s=0.01"] * 4
+    with server(*runs) as (_, first), server(*runs) as (_, second):
+        found = [engine.wait(run_id) for run_id in (*first, *second)]
+    assert {run.status for run in found} == {"finished"}
+    assert {len(engine.store.records(run.id)) for run in found} == {20}
+    spans = sorted((run.started_at or 0.0, run.ended_at or 0.0) for run in found)
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
 
 
 def test_a_run_behind_a_dead_process_gets_its_turn(engine: Engine, submit: Submit, until: Until) -> None:

@@ -12,21 +12,23 @@ import time
 from collections.abc import Iterator
 
 from lab.parameters import ParameterError
-from lab.records import Phase, Progress, Record, Role
+from lab.records import Event, Fact, Phase, Progress, Record, Role
 from lab.workload import Context
 from tests.demo_workloads.demo.spec import Parameters
 
 FILE_SIZE_LIMIT_BYTES = 20_000  # some 30 records
+ADDRESS_SPACE_LIMIT_BYTES = 16 << 30  # far above what the worker uses, and refused where one object asks for all of it
 
 
 class OutOfMemoryError(RuntimeError):
     """Stands in for torch.OutOfMemoryError, which the worker knows by its name."""
 
 
-def run(params: Parameters, context: Context) -> Iterator[Phase | Progress | Record]:
+def run(params: Parameters, context: Context) -> Iterator[Event]:
     if params.ending == "fill_disk":  # a real limit: the kernel refuses to let any file of this process grow beyond it
         resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE_LIMIT_BYTES, FILE_SIZE_LIMIT_BYTES))
     yield Phase("measure", f"n = {params.n}")
+    yield Fact("energy_method", f"not measured: n = {params.n} draws nothing")
     for repeat in range(params.repeats):
         if params.chatter:
             print(f'{{"seq": 0, "kind": "chatter {repeat}"}}', flush=True)  # looks like an event on purpose
@@ -79,6 +81,9 @@ def _end(ending: str) -> None:
             os._exit(0)
         case "memory_error":
             raise MemoryError
+        case "out_of_memory":  # a real limit: the kernel refuses the allocation
+            resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_LIMIT_BYTES, ADDRESS_SPACE_LIMIT_BYTES))
+            bytearray(ADDRESS_SPACE_LIMIT_BYTES)
         case "cuda_out_of_memory":
             raise OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
         case "invalid_value":

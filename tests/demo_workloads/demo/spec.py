@@ -19,6 +19,7 @@ Ending = Literal[
     "kill_itself",
     "leave_silently",
     "memory_error",
+    "out_of_memory",
     "cuda_out_of_memory",
     "invalid_value",
     "error",
