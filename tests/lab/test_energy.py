@@ -449,14 +449,14 @@ class TestCuda:
     DEVICE = "cuda:0"
     SHORT = EnergySettings(window_s=1.0, observations=2, idle_lead_in_s=1.0)
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def torch(self):
         torch = pytest.importorskip("torch")
         if not torch.cuda.is_available():
             pytest.skip("needs a CUDA device: torch finds none")
         return torch
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def meter(self, torch) -> Meter:
         found = open_meter(self.DEVICE, "")  # this process has its context by now: whether others were there first cannot be asked here
         if isinstance(found, NoMeter):

@@ -360,6 +360,7 @@ def test_the_end_of_a_run_completes_its_manifest(monkeypatch: pytest.MonkeyPatch
         "13.0",
     )
     assert found["gpu_properties"] == {"l2_cache_bytes": 52_428_800}
+    assert found["energy_method"] == "not measured: the run has not said how"
     assert (found["clocks"]["start"]["sm_clock_hz"], found["clocks"]["end"]["sm_clock_hz"]) == (1_200_000_000, 900_000_000)
     assert (found["status"], found["reason"], found["ended_at"]) == ("failed", "why", "1970-01-01T00:02:00Z")
     assert started["status"] == "running"  # a new manifest, the old one is as it was

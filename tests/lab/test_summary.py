@@ -34,6 +34,7 @@ METRICS = {
     "flops": Metric("operations", "1"),
     "gating": Metric("share near zero", "1", better="neither"),
     "noise": Metric("noise", "1", compare="none"),
+    "energy_j": Metric("energy", "J", looks=1),
 }
 WORKLOAD = Workload(
     name="toy",
@@ -97,6 +98,18 @@ class TestMeans:
             "cpu",
             "float32",
         )
+
+    def test_a_fixed_number_of_repeats_is_one_look(self) -> None:
+        # The same values; t(0.975, 4) = 2.776 instead of t(1 − 0.05/6, 4) = 3.961. The pair's log ratios are those of the values to a
+        # baseline of 1: as wide as their own.
+        technique, baseline = [3.0, 1.0, 5.0, 2.0, 4.0], [1.0] * 5
+        rows = summary([*series("a", technique, metric="energy_j", unit="J"), *series("base", baseline, metric="energy_j", unit="J")])
+        assert rows[0].ci_high == pytest.approx(3 + stats.t.ppf(0.975, 4) * math.sqrt(0.5))
+        logs = [-math.log(value) for value in technique]
+        mean = sum(logs) / 5
+        error = math.sqrt(sum((value - mean) ** 2 for value in logs) / 4 / 5)
+        assert rows[2].statistic == "ratio"
+        assert rows[2].ci_high == pytest.approx(math.exp(mean + stats.t.ppf(0.975, 4) * error))
 
     def test_seeds_are_one_look_without_an_order(self) -> None:
         # In the order 1 … 5 the values trend; seeds have no order, so nothing is said of it and the interval is the plain one.

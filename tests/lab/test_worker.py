@@ -97,6 +97,12 @@ def test_a_run_tells_phases_facts_records_and_its_end(worker: Worker) -> None:
         for cell in (0, 1)
         for arm, value in [("new", 0.001), ("old", 0.002), ("new", 0.00101), ("old", 0.00202)]
     ]
+    # First what is known beforehand, then what each cell says.
+    assert [event["energy_method"] for event in events if event["kind"] == "facts"] == [
+        "not measured: no energy counter is read on a CPU",
+        "not measured: n = 4 draws nothing",
+        "not measured: n = 8 draws nothing",
+    ]
     assert worker.end() == {"kind": "end", "status": "finished", "reason": ""}
 
 
