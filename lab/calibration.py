@@ -36,7 +36,7 @@ WITHOUT_CONTEXT, WITH_CONTEXT = "without context", "with context"
 
 SLOWER, NO_DIFFERENCE, FASTER, INCONCLUSIVE = "slower", "no difference", "faster", "inconclusive"
 CONSIDERED = 50  # calibrations, newest first
-BORDER_ROUNDING = 1e-9  # a true effect this near to the margin lies on it
+BORDER_ROUNDING = 1e-9  # an effect this near to the margin lies on it
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def verdict(interval: Interval, margin: float) -> str:
     """
     if interval.low is None or interval.high is None or interval.reason:
         return INCONCLUSIVE
-    border = math.log1p(margin)
+    border = math.log1p(margin) + BORDER_ROUNDING
     low, high = math.log(interval.low), math.log(interval.high)
     if high < -border:
         return SLOWER
@@ -163,16 +163,27 @@ def _measured(estimates: Sequence[Estimate], metric: str) -> list[Estimate]:
 
 def findings(estimates: Sequence[Estimate]) -> list[tuple[str, str]]:
     """A calibration in words: what was measured and the figure with its 95 % interval, or why it was not measured."""
-    rows = []
-    for e in estimates:
-        if e.statistic in ("mean", "exact") and e.metric in _TITLES:
-            rows.append((_title(e), formatting.estimate(e.mean, e.ci_low, e.ci_high, e.unit, e.reason)))
-        elif e.statistic == "ratio" and e.metric == LATENCY:
-            words = f"{e.arm.replace('_', ' ')}: time by {e.baseline_implementation} / time by the lab"
-            rows.append((words, formatting.estimate(e.mean, e.ci_low, e.ci_high, e.unit, e.reason)))
+    rows = [
+        (_title(e), formatting.estimate(e.mean, e.ci_low, e.ci_high, e.unit, e.reason) + _share_of_burst(e, estimates))
+        for metric in _TITLES
+        for e in estimates
+        if e.metric == metric and e.statistic in ("mean", "exact")
+    ]
     for trial in trials(estimates):
         rows += _trial_findings(trial)
+    for e in estimates:
+        if e.statistic == "ratio" and e.metric == LATENCY:
+            words = f"{e.arm.replace('_', ' ')}: time by {e.baseline_implementation} / time by the lab"
+            rows.append((words, formatting.estimate(e.mean, e.ci_low, e.ci_high, e.unit, e.reason)))
     return rows
+
+
+def _share_of_burst(e: Estimate, estimates: Sequence[Estimate]) -> str:
+    """Of a matrix rate: what share it is of the best one in a burst."""
+    best = best_shape(estimates, BURST)
+    if e.metric != MATRIX_RATE or not e.mean or best is None or not best.mean:
+        return ""
+    return f", {formatting.number(100 * e.mean / best.mean, 2)} % of the best burst"
 
 
 _TITLES = {

@@ -105,4 +105,4 @@ def _findings(found: Results) -> None:
     """A calibration in a table: what was measured, and the figure with its interval or why there is none."""
     st.subheader("What was found")
     rows = pd.DataFrame(calibration.findings(found.estimates), columns=["What", "Measured"])
-    st.dataframe(rows, hide_index=True, alt="What the calibration measured, with 95 % intervals")
+    st.dataframe(rows, hide_index=True, height="content", alt="What the calibration measured, with 95 % intervals")

@@ -5,44 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab import calibration
-from lab.records import Chart, Estimate, Series, StoredRecord
+from lab.records import Chart, Estimate, Record, Series, StoredRecord
 
 
 def charts(estimates: Sequence[Estimate], records: Sequence[StoredRecord]) -> list[Chart]:
     """All figures that there are numbers for."""
-    found = [_trials(records), _rates(estimates), _matrix(estimates)]
+    found = [_trials(records), _bias(estimates), _matrix(estimates)]
     return [chart for chart in found if chart is not None]
 
 
 def _trials(records: Sequence[StoredRecord]) -> Chart | None:
-    """The estimate of each comparison with its interval, in the order in which they were made, one series for each known effect."""
-    series: dict[tuple[int, str], dict[str, dict[int, float | None]]] = {}
-    device = ""
+    """The estimate of each comparison in the order in which they were made, one series for each known effect.
+
+    Without intervals: a hundred of them hide the points; how often they miss the truth is counted.
+    """
+    series: dict[tuple[int, str], list[Record]] = {}
     for stored in records:
         record = stored.record
-        if record.metric in (calibration.RATIO, calibration.RATIO_LOW, calibration.RATIO_HIGH) and record.repeat is not None:
+        if record.metric == calibration.RATIO and record.repeat is not None:
             key = (int(record.dimensions["injected_percent"]), str(record.dimensions["timer"]))
-            series.setdefault(key, {}).setdefault(record.metric, {})[record.repeat] = record.value
-            device = record.device
+            series.setdefault(key, []).append(record)
     if not series:
         return None
-    drawn = []
-    for percent, timer in sorted(series):
-        by_metric = series[(percent, timer)]
-        values = by_metric.get(calibration.RATIO, {})
-        name = "the same arm" if percent == 0 else f"{percent} % more work"
-        drawn.append(
-            Series(
-                name if timer == calibration.LATENCY else f"{name}, {timer}",
-                tuple(repeat + 1 for repeat in values),
-                tuple(values.values()),
-                tuple(by_metric.get(calibration.RATIO_LOW, {}).get(repeat) for repeat in values),
-                tuple(by_metric.get(calibration.RATIO_HIGH, {}).get(repeat) for repeat in values),
-                emphasis="baseline" if percent == 0 else "technique",
-            )
+    drawn = [
+        Series(
+            _name(percent, timer),
+            tuple((record.repeat or 0) + 1 for record in of),
+            tuple(record.value for record in of),
+            emphasis="baseline" if percent == 0 else "technique",
         )
-    wanted = {f"true ratio of {percent} % more work": calibration.true_ratio(percent) for percent, _ in sorted(series) if percent}
-    margin = calibration.margin(device)
+        for (percent, timer), of in sorted(series.items())
+    ]
+    truths = {f"truth of {percent} % more work": calibration.true_ratio(percent) for percent, _ in sorted(series) if percent}
+    margin = calibration.margin(next(iter(series.values()))[0].device)
     return Chart(
         key="trials",
         title="Comparisons whose truth is known",
@@ -51,14 +46,14 @@ def _trials(records: Sequence[StoredRecord]) -> Chart | None:
         y_title="Speed against the plain arm",
         y_unit="×",
         series=tuple(drawn),
-        limits={"the same": 1.0, **wanted},
+        limits={"truth of the same arm": 1.0, **truths},
         y_range=(0.75, 1.15),
-        alt="The estimate of each comparison with its 95 % interval: an arm against itself lies at 1, known effects at their true ratios.",
+        alt="The estimate of each comparison: an arm against itself belongs at 1, known effects at their true ratios.",
         takeaway=f"Differences within ±{100 * margin:g} % count as none on this kind of device.",
     )
 
 
-def _rates(estimates: Sequence[Estimate]) -> Chart | None:
+def _bias(estimates: Sequence[Estimate]) -> Chart | None:
     """Bias of the estimate for each known effect."""
     rows = [trial for trial in calibration.trials(estimates) if trial.bias is not None and trial.bias.mean is not None]
     if not rows:
@@ -67,7 +62,7 @@ def _rates(estimates: Sequence[Estimate]) -> Chart | None:
     def percent(value: float | None) -> float | None:
         return None if value is None else 100 * value
 
-    names = tuple(("the same arm" if t.injected_percent == 0 else f"{t.injected_percent} % more work") + _timer(t.timer) for t in rows)
+    names = tuple(_name(trial.injected_percent, trial.timer) for trial in rows)
     biases = [trial.bias for trial in rows if trial.bias is not None]
     return Chart(
         key="bias",
@@ -90,8 +85,9 @@ def _rates(estimates: Sequence[Estimate]) -> Chart | None:
     )
 
 
-def _timer(timer: str) -> str:
-    return "" if timer == calibration.LATENCY else f", {timer}"
+def _name(percent: int, timer: str) -> str:
+    name = "the same arm" if percent == 0 else f"{percent} % more work"
+    return name if timer == calibration.LATENCY else f"{name}, {timer}"
 
 
 def _matrix(estimates: Sequence[Estimate]) -> Chart | None:

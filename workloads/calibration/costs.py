@@ -7,7 +7,7 @@ from lab.workload import DeviceKind, MemoryNeed
 from workloads.calibration.parameters import BLOCK_CALLS, INJECTED_PERCENT, CalibrationParameters
 
 ITEM_BYTES = 4  # fp32
-STREAM_ELEMENTS = {"cpu": 1 << 16, "cuda": 1 << 22}  # of the kernel that is compared with itself
+STREAM_ELEMENTS = {"cpu": 1 << 16, "cuda": 1 << 23}  # of the kernel that is compared with itself
 TIMED_ELEMENTS = {"cpu": 1 << 21, "cuda": 1 << 27}  # of the kernel that is also timed by an independent timer: over 200 µs
 TIMED_MATRIX = {"cpu": 512, "cuda": 4096}  # side of the matrix product that is
 CACHE_BYTES_ASSUMED = 64 << 20
@@ -35,11 +35,11 @@ def stages(cell: CalibrationParameters, device_kind: DeviceKind) -> dict[str, fl
     """Estimated seconds of each stage, in order; set-up is not counted.
 
     Rates are deliberately low (copy 8 GB/s on a CPU, 1.5 TB/s on a GPU; products 50 GFLOP/s and 300 TFLOP/s; 60 µs for a streaming
-    call on a CPU, 12 µs on a GPU), so that the estimate is rarely short.
+    call on a CPU, 24 µs on a GPU), so that the estimate is rarely short.
     """
     gpu = device_kind == "cuda"
     observations = OBSERVATIONS[min(cell.looks, 2) - 1]
-    call_s = 12e-6 if gpu else 60e-6
+    call_s = 24e-6 if gpu else 60e-6
     copy_s = max(cell.segment_s, 2 * cell.copy_bytes / (1.5e12 if gpu else 8e9))
     product_s = [flop(shape) / (3e14 if gpu else 5e10) for shape in shapes(cell.matrix_n)]
     matrix_s = sum(

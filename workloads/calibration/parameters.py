@@ -115,8 +115,8 @@ def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
     """Parameter values of a preset: ``quick`` keeps to 60 s on two CPU cores and 30 s on a GPU, ``thorough`` takes some minutes."""
     sizes = {"copy_bytes": 1 << 30, "matrix_n": 1 << 13} if device_kind == "cuda" else {}
     if name == "quick":
-        return {**sizes, "segment_s": 0.002} if device_kind == "cuda" else {}
+        return {**sizes, "segment_s": 0.002, "injected_comparisons": 10} if device_kind == "cuda" else {}
     longer = {"injected_comparisons": 50, "looks": 3, "matrix_repeats": 5, "sustained_s": 2.0, "idle_s": 3.0}
     if device_kind == "cuda":
-        return {**sizes, **longer, "segment_s": 0.01, "device_timer": True}
+        return {**sizes, **longer, "segment_s": 0.01, "injected_comparisons": 30, "device_timer": True}
     return {**longer, "segment_s": 0.02, "copy_bytes": 1 << 28, "matrix_n": 1 << 11}
