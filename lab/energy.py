@@ -506,7 +506,7 @@ def _observations(
     running: Sequence[_Running], meter: Meter, load: Load, settings: EnergySettings, clock: PollingClock
 ) -> Iterator[Outcome]:
     yield Fact(METHOD, method(meter, calibrate_tick(meter, clock, settings), settings))
-    idle_start_w = idle_power_w(meter, load, clock, settings)
+    idle_start_w = _idle_power_w(meter, load, clock, settings)
     arms = tuple(state.arm for state in running)
     orders = balanced_orders(len(running))
     total, done = 2 * len(running) * settings.observations + 2, 1  # windows, the two idle ones included
@@ -522,10 +522,10 @@ def _observations(
         observations.append(EnergyObservation(index, arms, windows))
         yield observations[-1]
     yield Progress(done / total, "idle power")
-    yield AboveIdle(idle_start_w, idle_power_w(meter, load, clock, settings), tuple(observations))
+    yield AboveIdle(idle_start_w, _idle_power_w(meter, load, clock, settings), tuple(observations))
 
 
-def idle_power_w(meter: Meter, load: Load, clock: PollingClock, settings: EnergySettings = STANDARD) -> float:
+def _idle_power_w(meter: Meter, load: Load, clock: PollingClock, settings: EnergySettings = STANDARD) -> float:
     """Mean power of the device with nothing to do, over one window. Raises CounterFault."""
     load.synchronize()
     span = between_ticks(meter, clock, settings, settings.idle_lead_in_s)

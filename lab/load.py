@@ -59,10 +59,7 @@ class CudaLoad:
         self._origin_s = 0.0
 
     def prepare(self, arm: Arm, batch_s: float) -> None:
-        """Capture whole turns of the arm's rotation, so that replays keep the cache as cold as single calls do.
-
-        A graph holds the calls of one batch, at most those that ``device_time_s`` replays (at least 50), at least one turn.
-        """
+        """Capture whole turns of the arm's rotation (:func:`calls_per_graph`): replays keep the cache as cold as single calls do."""
         import torch
 
         if not self._use_graphs:
@@ -75,8 +72,7 @@ class CudaLoad:
             arm.call(i)
         torch.cuda.synchronize(self._device)
         turn_s = self._clock() - start_s
-        turns = max(1, math.floor(batch_s / turn_s)) if turn_s > 0 else graph_calls(arm.period)
-        calls = min(turns * arm.period, graph_calls(arm.period))
+        calls = calls_per_graph(arm.period, turn_s, batch_s)
         self._graphs[arm.key] = (self._captures.capture(arm, calls), calls)
 
     def synchronize(self) -> None:
@@ -112,6 +108,15 @@ class CudaLoad:
 
     def _end_s(self, end: Any) -> float | None:
         return self._origin_s + self._origin.elapsed_time(end) / 1e3 if end.query() else None
+
+
+def calls_per_graph(period: int, turn_s: float, batch_s: float) -> int:
+    """Calls in a graph: as many whole turns of the rotation as fit into a batch, at least one, at most what ``device_time_s`` replays.
+
+    ``turn_s``: how long one turn of ``period`` calls takes when it is launched call by call.
+    """
+    most = graph_calls(period)
+    return most if turn_s <= 0 else min(most, period * max(1, math.floor(batch_s / turn_s)))
 
 
 class _CudaBatch:

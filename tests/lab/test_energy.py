@@ -34,7 +34,7 @@ from lab.energy import (
     integrate_power,
     record_counter,
 )
-from lab.energy_meter import CounterFault, CounterLog, Meter, NoMeter, ReplayedMeter, obstacle, open_meter
+from lab.energy_meter import CounterFault, CounterLog, Meter, NoMeter, ReplayedMeter, open_meter
 from lab.load import CudaLoad
 from lab.records import Fact, Progress, Record
 from lab.rotation import cache_bytes, rotated_buffers
@@ -527,6 +527,10 @@ class TestCuda:
         assert [item.arm.name for item in found if isinstance(item, Excluded)] == ["waits"]
         assert [set(item.windows) for item in observations(found)] == [{("relu", "eager")}]
 
-    def test_a_fresh_process_finds_no_obstacle_on_an_idle_gpu_or_names_it(self, torch, meter: Meter) -> None:
-        reason = obstacle(self.DEVICE)
-        assert reason == "" or "compute process" in reason, reason
+    def test_another_process_sees_that_this_one_computes(self, torch, meter: Meter) -> None:
+        torch.cuda.synchronize()  # this process has a context
+        code = f"from lab.energy_meter import obstacle; print(obstacle({self.DEVICE!r}), end='')"
+        reason = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        if not reason:
+            pytest.skip("the driver shows this process no others, as in some containers")
+        assert "compute process" in reason
