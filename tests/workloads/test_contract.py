@@ -23,16 +23,28 @@ from lab.summary import summarise
 from lab.verdicts import WORDS, Evidence, verdicts
 from lab.workload import workloads
 
-# The least of each workload that still measures something: overrides of its quick preset.
+# The least of each workload that still measures something: overrides of its quick preset. A mode that yields other records than the
+# default has an entry of its own, "workload/mode".
+ACTIVATIONS = {"functions": "gelu_tanh,phi6,copy", "implementations": "numpy,eager", "segment_s": "0.001", "looks": "1"}
 SMALLEST = {
     "calibration": {
-        **{"copy_bytes": "1048576", "matrix_n": "64", "comparisons": "2", "injected_comparisons": "1", "segment_s": "0.001"},
-        **{"matrix_repeats": "1", "sustained_s": "0.01"},
+        "copy_bytes": "1048576",
+        "matrix_n": "64",
+        "comparisons": "2",
+        "injected_comparisons": "1",
+        "segment_s": "0.001",
+        "matrix_repeats": "1",
+        "sustained_s": "0.01",
     },
-    "activations": {"n": "1024", "functions": "gelu_tanh,phi6,copy", "implementations": "numpy,eager", "segment_s": "0.001", "looks": "1"},
+    "activations": ACTIVATIONS | {"n": "1024", "cache": "cold,warm"},
+    "activations/ffn": ACTIVATIONS | {"mode": "ffn", "d_model": "16", "expansion": "4/3", "tokens": "8", "energy": "standard"},
 }
 
 NAMES = sorted(name for name in workloads() if name != "demo")
+
+
+def test_every_workload_has_its_smallest_parameters():
+    assert {key.partition("/")[0] for key in SMALLEST} == set(NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +52,11 @@ def home(tmp_path_factory):
     return tmp_path_factory.mktemp("home")
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=sorted(SMALLEST))
 def view(request, home):
-    """One finished smallest run of each workload."""
-    declared = workloads()[request.param]
-    plan = declared.plan("quick", "cpu", SMALLEST[declared.name])
+    """One finished smallest run of each workload and mode."""
+    declared = workloads()[request.param.partition("/")[0]]
+    plan = declared.plan("quick", "cpu", SMALLEST[request.param])
     with Engine(Store(home)) as engine:
         run_id = engine.submit(declared.name, plan, "quick", "cpu")
         run = engine.wait(run_id)

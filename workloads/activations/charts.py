@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lab.records import Chart, Estimate, Series, StoredRecord
-from workloads.activations import ffn_charts
+from workloads.activations import energy_charts, ffn_charts
 from workloads.activations.costs import bytes_per_element
 from workloads.activations.findings import LABELS, ROTATED, WARM
 from workloads.activations.functions import FUNCTIONS, suppression
@@ -20,7 +20,8 @@ TIMERS = {"latency_s": "Time per call, as a user feels it", "device_time_s": "Ti
 
 def charts(estimates: Sequence[Estimate], records: Sequence[StoredRecord]) -> list[Chart]:
     """All figures that the summary has numbers for; the two of the functions themselves need no measurement."""
-    found: list[Chart | None] = [*ffn_charts.charts(estimates), _ratios(estimates), _published_apart(estimates), _throughput(estimates)]
+    found: list[Chart | None] = [*ffn_charts.charts(estimates), _ratios(estimates), *energy_charts.charts(estimates)]
+    found += [_published_apart(estimates), _throughput(estimates)]
     found += [_time(estimates, metric) for metric in TIMERS]
     found += [_warm_against_cold(estimates)]
     found += [_counts_against_time(estimates), _peak_memory(estimates), _curves("value"), _curves("derivative"), _suppression()]
@@ -108,6 +109,7 @@ def _throughput(estimates: Sequence[Estimate]) -> Chart | None:
         y_unit="B/s",
         series=series,
         limits=limits,
+        calibrated=("copy_bandwidth",),
         alt=f"Effective throughput at {cell_text(times[0])}, with the rate of a plain copy as the physical limit.",
         takeaway="A function that reaches the copy's rate cannot be made faster by needing fewer operations.",
     )
@@ -163,6 +165,7 @@ def _time(estimates: Sequence[Estimate], metric: str) -> Chart | None:
         y_log=True,
         x_range=(float(sizes[0]), float(sizes[-1])),
         series=series,
+        calibrated=("launch_overhead" if metric == "latency_s" else "launch_overhead_graph",),
         alt=f"Time per call against the number of elements, from {sizes[0]:,} to {sizes[-1]:,}, one line per function and implementation.",
         takeaway="Flat on the left: the cost of launching a call. Rising on the right: the cost of moving the bytes.",
     )
@@ -206,6 +209,7 @@ def _warm_against_cold(estimates: Sequence[Estimate]) -> Chart | None:
                 for name, rows in lines.items()
                 if rows
             ),
+            calibrated=("copy_bandwidth",),
             alt="Effective throughput against the number of elements, with the same input at every call and with inputs that rotate "
             "through four times the cache.",
             takeaway="Where the two part, the tensor fits the cache and a repeated call never waits for memory. In a model the input comes "

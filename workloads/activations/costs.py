@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from lab import energy
 from lab.parameters import Plan
 from lab.workload import DeviceKind, MemoryNeed
 from workloads.activations.operation_count import tensors_moved
-from workloads.activations.parameters import COPY, ActivationParameters, measured_cells
+from workloads.activations.parameters import COPY, ActivationParameters, energy_cell, measured_cells
 
 ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 CACHE_BYTES_ASSUMED = 64 << 20  # a GPU's L2 (H200: 60 MB) or a CPU's last level, for the estimate before any device was asked
@@ -13,6 +14,7 @@ OBSERVATIONS = (10, 20, 40)  # at each look (lab.statistics.LOOKS), for the time
 WARM_UP_S = 0.5
 GRAPH_CALLS = 50  # least number of calls in a replayed graph (lab.timing.GRAPH_CALLS)
 LONG_CALL_S = 5e-3  # launching the few kernels of a block takes some 10 µs: far below 1 % of a call this long
+ENERGY_SETTINGS = {"standard": energy.STANDARD, "thorough": energy.THOROUGH}
 
 # Deliberately low, so that an estimate is rarely short: effective traffic of an unfused expression, and matrix products.
 BYTES_PER_S = {"cpu": 2e9, "cuda": 5e11}
@@ -62,7 +64,7 @@ def duration_s(plan: Plan, device_kind: DeviceKind) -> float:
         cell = plan.cells[index]
         assert isinstance(cell, ActivationParameters)
         total += _ffn_s(cell, device_kind) if cell.mode == "ffn" else _elementwise_s(cell, device_kind, first=index == 0)
-    return total
+    return total + _energy_s(plan, device_kind)
 
 
 def _observations(cell: ActivationParameters) -> int:
@@ -90,6 +92,19 @@ def _ffn_s(cell: ActivationParameters, device_kind: DeviceKind) -> float:
         replays_s = [max(cell.segment_s, GRAPH_CALLS * call_s) for call_s in calls_s]
         total += comparisons * WARM_UP_S + 2 * _observations(cell) * sum(replays_s)
     return total
+
+
+def _energy_s(plan: Plan, device_kind: DeviceKind) -> float:
+    """Of the one cell in which joules are measured, on a GPU: each function's eager arm and its fastest single kernel, and the limit."""
+    cell = plan.cells[energy_cell(plan)]
+    assert isinstance(cell, ActivationParameters)
+    if cell.energy == "none" or device_kind != "cuda":
+        return 0.0
+    settings = ENERGY_SETTINGS[cell.energy]
+    ways = ("eager" in cell.implementations) + bool({"compiled", "fused"} & set(cell.implementations))
+    arms = ways * len(set(cell.functions) - {COPY}) + (cell.mode == "ffn" or COPY in cell.functions)
+    total = energy.duration_s(arms, settings)
+    return total + energy.duration_s(len(cell.widths), settings) if cell.mode == "ffn" and len(cell.widths) > 1 else total
 
 
 def memory(cell: ActivationParameters, device_kind: DeviceKind) -> MemoryNeed:

@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lab.records import Phase, Progress, Protocol, Record, Scalar
+from lab.records import Event, Phase, Progress, Protocol, Record, Scalar
 from lab.rotation import Rotation, cache_bytes, rotated_buffers
 from lab.statistics import LOOKS
-from lab.timing import Arm, ArmKey, DeviceTimeSampler, LatencySampler, Sampler, compare, synchronizer
+from lab.timing import Arm, ArmKey, LatencySampler, compare, synchronizer
 from lab.workload import Context
 from workloads.activations import ffn
 from workloads.activations.findings import COLD, FRAMEWORK, PARTIAL, WARM
 from workloads.activations.functions import FUNCTIONS, minimum, suppression
 from workloads.activations.implementations import Candidate, candidates, failure_of, role_of
-from workloads.activations.measuring import Event, missing, peak_memory, sampling_of, timed, within
+from workloads.activations.measuring import energy, energy_arms, missing, peak_memory, sampling_of, timed, within
 from workloads.activations.operation_count import ASSIGNED, literal_count
 from workloads.activations.parameters import COPY, GELUS, PUBLISHED_N, ActivationParameters, energy_cell, measured_cells
 from workloads.activations.published import EXPRESSIONS, PRODUCT_POWERS
@@ -160,6 +160,8 @@ def comparison(params: ActivationParameters, context: Context, with_energy: bool
         return
 
     seconds: dict[ArmKey, float] = {}
+    compared: list[Arm] = []
+    parts = len(rotations) + with_energy
     for index, (cache, rotation) in enumerate(rotations.items()):
         arms = [
             Arm(name, way, role_of(name), device, params.dtype, rotation.call(step), rotation.period, rotation.reason)
@@ -167,13 +169,17 @@ def comparison(params: ActivationParameters, context: Context, with_energy: bool
         ]
         if index == 0:  # peak memory is the same whatever the cache holds
             yield from peak_memory(arms, [rotation], dimensions(cache))
-        samplers: list[Sampler] = [LatencySampler(synchronizer(device)), DeviceTimeSampler(device)]
         sampling = sampling_of(params)
         if cache == WARM:  # no verdict rests on it: the first look is enough
             sampling = replace(sampling, looks=LOOKS[:1])
-        events = timed(arms, baseline, samplers, sampling, dimensions(cache), f"{cache} cache, N = {params.n:,}, {params.dtype}")
-        measured_s = yield from within(events, index / len(rotations), (index + 1) / len(rotations))
-        seconds = seconds or measured_s
+        events = timed(arms, baseline, device, sampling, dimensions(cache), f"{cache} cache, N = {params.n:,}, {params.dtype}")
+        measured_s = yield from within(events, index / parts, (index + 1) / parts)
+        if index == 0:
+            seconds, compared = measured_s, arms
+        rotation.drop_outputs()
+    if with_energy:
+        cache, rotation = next(iter(rotations.items()))
+        yield from within(energy(energy_arms(compared, seconds), params, context, dimensions(cache)), 1 - 1 / parts, 1.0)
         rotation.drop_outputs()
 
 

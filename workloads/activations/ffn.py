@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lab.records import Phase, Scalar
+from lab.records import Event, Phase, Scalar
 from lab.rotation import Rotation, cache_bytes, rotated_buffers
-from lab.timing import Arm, ArmKey, DeviceTimeSampler, LatencySampler, Sampler, synchronizer
+from lab.timing import Arm, ArmKey
 from lab.workload import Context
 from workloads.activations.costs import device_timed, ffn_flop
 from workloads.activations.findings import COLD, FFN, FFN_WIDTHS, NO_ACTIVATION, PARTIAL, STANDARD_WIDTH
 from workloads.activations.functions import FUNCTIONS
 from workloads.activations.implementations import Candidate, Function, candidates, failure_of, role_of
-from workloads.activations.measuring import Event, missing, peak_memory, sampling_of, timed, within
+from workloads.activations.measuring import energy, energy_arms, missing, peak_memory, sampling_of, timed, within
 from workloads.activations.parameters import GELUS, ActivationParameters
 from workloads.activations.reference import EAGER, disagreement
 
@@ -51,9 +51,9 @@ def run(params: ActivationParameters, context: Context, with_energy: bool) -> Ge
     """Everything one cell yields in mode "ffn"."""
     with torch.no_grad():
         compared = len(params.widths) > 1
-        yield from within(_activations(params, context), 0.0, 0.6 if compared else 1.0)
+        yield from within(_activations(params, context, with_energy), 0.0, 0.6 if compared else 1.0)
         if compared:
-            yield from within(_widths(params, context), 0.6, 1.0)
+            yield from within(_widths(params, context, with_energy), 0.6, 1.0)
 
 
 def _inputs(params: ActivationParameters, d_ff: int, device: str) -> Rotation:
@@ -78,13 +78,6 @@ def _dimensions(params: ActivationParameters, part: str, rotations: list[Rotatio
     return {"elements": params.elements, "pass": part, "cache": PARTIAL if any(r.reason for r in rotations) else COLD}
 
 
-def _samplers(params: ActivationParameters, context: Context) -> list[Sampler]:
-    latency = LatencySampler(synchronizer(context.device))
-    if context.device_kind == "cuda" and not device_timed(params, context.device_kind):
-        return [latency]
-    return [latency, DeviceTimeSampler(context.device)]
-
-
 def _arm(
     name: str, implementation: str, params: ActivationParameters, device: str, rotation: Rotation, call: Callable[[Buffers], object]
 ) -> Arm:
@@ -92,7 +85,7 @@ def _arm(
     return Arm(name, implementation, role, device, params.dtype, rotation.call(call), rotation.period, rotation.reason)
 
 
-def _activations(params: ActivationParameters, context: Context) -> Generator[Event, None, None]:
+def _activations(params: ActivationParameters, context: Context, with_energy: bool) -> Generator[Event, None, None]:
     device = context.device
     yield Phase("inputs", f"{params.tokens:,} tokens × {params.d_model:,} → {params.d_ff:,}, {params.dtype}")
     rotation = _inputs(params, params.d_ff, device)
@@ -110,10 +103,17 @@ def _activations(params: ActivationParameters, context: Context) -> Generator[Ev
             yield from missing(arm, ("latency_s", "device_time_s"), problem, dimensions)
         else:
             arms.append(arm)
-    yield from _compared(arms, next((arm.key for arm in arms if arm.name in GELUS), None), [rotation], params, context, dimensions)
+    baseline = next((arm.key for arm in arms if arm.name in GELUS), None)
+    if baseline is None:
+        return
+    done = 0.5 if with_energy else 1.0
+    seconds = yield from within(_compared(arms, baseline, [rotation], params, context, dimensions), 0.0, done)
+    if with_energy:
+        yield from within(energy(energy_arms(arms, seconds), params, context, dimensions), done, 1.0)
+        rotation.drop_outputs()
 
 
-def _widths(params: ActivationParameters, context: Context) -> Generator[Event, None, None]:
+def _widths(params: ActivationParameters, context: Context, with_energy: bool) -> Generator[Event, None, None]:
     device = context.device
     gelu = next(name for name in params.functions if name in GELUS)
     block = feed_forward(EAGER[gelu])
@@ -125,27 +125,30 @@ def _widths(params: ActivationParameters, context: Context) -> Generator[Event, 
         width = params.widths[arm.name]
         yield arm.record("sound", "ffn_width", width, "1", dimensions=dimensions)
         yield arm.record("sound", "flop_per_call", ffn_flop(params.tokens, params.d_model, width), "1", dimensions=dimensions)
-    yield from _compared(arms, arms[0].key, list(rotations.values()), params, context, dimensions)
+    done = 0.5 if with_energy else 1.0
+    yield from within(_compared(arms, arms[0].key, list(rotations.values()), params, context, dimensions), 0.0, done)
+    if with_energy:
+        yield from within(energy(arms, params, context, dimensions), done, 1.0)
+        for rotation in rotations.values():
+            rotation.drop_outputs()
 
 
 def _compared(
     arms: list[Arm],
-    baseline: ArmKey | None,
+    baseline: ArmKey,
     rotations: list[Rotation],
     params: ActivationParameters,
     context: Context,
     dimensions: dict[str, Scalar],
-) -> Generator[Event, None, None]:
-    if baseline is None:
-        return
+) -> Generator[Event, None, dict[ArmKey, float]]:
+    """Peak memory and times of ``arms``; returns the mean seconds per call of each."""
     yield from peak_memory(arms, rotations, dimensions)
-    samplers = _samplers(params, context)
-    yield from timed(arms, baseline, samplers, sampling_of(params), dimensions, f"{dimensions['pass']}, {params.dtype}")
-    if len(samplers) == 1:
-        for arm in arms:
-            yield from missing(arm, ("device_time_s",), LONG_CALL, dimensions)
+    long_call = "" if device_timed(params, context.device_kind) else LONG_CALL
+    what = f"{dimensions['pass']}, {params.dtype}"
+    seconds = yield from timed(arms, baseline, context.device, sampling_of(params), dimensions, what, long_call)
     for rotation in rotations:
         rotation.drop_outputs()
+    return seconds
 
 
 def check(candidate: Candidate, buffers: Buffers) -> str:

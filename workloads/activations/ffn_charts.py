@@ -104,7 +104,7 @@ def _widths(estimates: Sequence[Estimate]) -> Chart | None:
     width, flop = exact("ffn_width"), exact("flop_per_call")
     if STANDARD_WIDTH not in flop:
         return None
-    names = {arm: f"{LABELS[arm]}: {int(value):,}" for arm, value in width.items()}
+    names = {arm: f"{LABELS[arm]}: {int(value):,}" for arm, value in width.items() if arm in flop}
     series = [
         Series(
             "operations",
@@ -115,6 +115,7 @@ def _widths(estimates: Sequence[Estimate]) -> Chart | None:
     ]
     for metric, title in (("latency_s", "time"), ("energy_j", "energy")):
         ratios = largest([e for e in rows_of(estimates, "ratio", metric, [FFN_WIDTHS]) if e.baseline_arm == STANDARD_WIDTH])
+        ratios = [e for e in ratios if e.arm in names]
         if ratios:
             # The ratio is standard / width: the share of the standard's time is its inverse.
             series += bars({title: ratios}, lambda ratio: 100 / ratio, lambda e: names[e.arm])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.claims import Claim
+from lab.energy import ENERGY
 from lab.records import Comparison, Estimate, Measured
 from workloads.activations.costs import ITEM_BYTES
 from workloads.activations.functions import FUNCTIONS
@@ -136,7 +137,7 @@ def _speed(claim: Claim, arm: str, estimates: Sequence[Estimate]) -> list[Measur
             if missing:
                 measured.append(Measured(claim.id, "sound", "best", "latency_s", None, reason=missing))
             elif rows:  # of two GELU forms the faster one is the baseline: the smallest ratio
-                measured.append(_measured(claim, comparison, min(rows, key=lambda e: e.mean or 0.0)))
+                measured.append(_measured(claim, comparison, min(rows, key=lambda e: e.mean or 0.0), estimates))
     return measured
 
 
@@ -160,7 +161,18 @@ def _left_out(arm: str, like: Estimate, estimates: Sequence[Estimate]) -> str:
     return ""
 
 
-def _measured(claim: Claim, comparison: str, ratio: Estimate) -> Measured:
+def _joules(ratio: Estimate, estimates: Sequence[Estimate]) -> str:
+    """The ratio of joules of the same pair in the same cell, in words; "" where they were not measured."""
+    for e in estimates:
+        pair = (e.arm, e.implementation, e.baseline_arm, e.baseline_implementation)
+        if (e.statistic, e.metric) != ("ratio", ENERGY) or e.mean is None or e.ci_low is None or e.ci_high is None:
+            continue
+        if pair == (ratio.arm, ratio.implementation, ratio.baseline_arm, ratio.baseline_implementation) and same_cell(e, ratio):
+            return f", energy ratio {e.mean:.3g} ({e.ci_low:.3g} to {e.ci_high:.3g})"
+    return ""
+
+
+def _measured(claim: Claim, comparison: str, ratio: Estimate, estimates: Sequence[Estimate]) -> Measured:
     on_gpu = ratio.device.startswith("cuda")
     return Measured(
         claim_id=claim.id,
@@ -173,7 +185,8 @@ def _measured(claim: Claim, comparison: str, ratio: Estimate) -> Measured:
         n=ratio.n,
         pair=f"{LABELS[ratio.arm]} ({LABELS[ratio.implementation]}) against {LABELS[ratio.baseline_arm]} "
         f"({LABELS[ratio.baseline_implementation]}), N = {ratio.dimensions['elements']:,}, {ratio.dtype}, {'GPU' if on_gpu else 'CPU'}"
-        + (", inputs partly in the cache" if ratio.dimensions["cache"] == PARTIAL else ""),
+        + (", inputs partly in the cache" if ratio.dimensions["cache"] == PARTIAL else "")
+        + _joules(ratio, estimates),
         hardware_class="gpu" if on_gpu else "cpu",
         flaws=tuple(part for part in ratio.reason.split("; ") if part.startswith(("drift", "autocorrelation"))),
     )

@@ -47,8 +47,8 @@ BYTES_PER_THREAD = 32  # of each input: two 16-byte loads in flight
 def launch_config(itemsize: int) -> LaunchConfig:
     """The launch of a pass over elements of ``itemsize`` bytes.
 
-    Chosen with ``python -m workloads.activations.bench --tune`` on an H200 (2²⁶ elements), deliberately not by autotuning at run time: a run
-    must start at once and be the same every time. More bytes per thread, and cache hints on loads and stores, were slower there.
+    Chosen with ``python -m workloads.activations.bench --tune`` on an H200 (2²⁶ elements), deliberately not by autotuning at run time: a
+    run must start at once and be the same every time. More bytes per thread, and cache hints on loads and stores, were slower there.
     """
     warps = 4
     return LaunchConfig(block=THREADS_PER_WARP * warps * BYTES_PER_THREAD // itemsize, num_warps=warps)

@@ -1,4 +1,4 @@
-"""What every comparison of the activation experiment does with its arms: time them side by side, and take their peak memory."""
+"""What every comparison of the activation experiment does with its arms: time them side by side, take their peak memory and joules."""
 
 from __future__ import annotations
 
@@ -6,14 +6,30 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from lab.energy import PollingClock, energy_events
+from lab.energy_meter import open_meter
+from lab.load import CudaLoad
 from lab.memory import torch_peak_memory
-from lab.records import Phase, Progress, Record, Scalar
+from lab.records import Event, Phase, Progress, Record, Scalar
 from lab.rotation import Rotation
 from lab.statistics import LOOKS
-from lab.timing import Arm, ArmKey, DeviceTimeSampler, Observation, Sampler, Sampling, compare
+from lab.timing import (
+    NO_DEVICE_TIMER,
+    Arm,
+    ArmKey,
+    DeviceTimeSampler,
+    LatencySampler,
+    Observation,
+    Sampler,
+    Sampling,
+    compare,
+    synchronizer,
+)
+from lab.workload import Context
+from workloads.activations.costs import ENERGY_SETTINGS
+from workloads.activations.findings import LIMITS, SINGLE_KERNEL
 from workloads.activations.parameters import ActivationParameters
 
-Event = Phase | Progress | Record
 Dimensions = Mapping[str, Scalar]
 T = TypeVar("T")
 
@@ -42,23 +58,38 @@ def missing(arm: Arm, metrics: Sequence[str], reason: str, dimensions: Dimension
 
 
 def timed(
-    arms: Sequence[Arm], baseline: ArmKey, samplers: Sequence[Sampler], sampling: Sampling, dimensions: Dimensions, what: str
+    arms: Sequence[Arm],
+    baseline: ArmKey,
+    device: str,
+    sampling: Sampling,
+    dimensions: Dimensions,
+    what: str,
+    no_device_time: str = "",
 ) -> Generator[Event, None, dict[ArmKey, float]]:
-    """Time ``arms`` side by side with one sampler after the other; returns the mean seconds per call by the first one."""
+    """Time ``arms`` side by side, per call and in replayed graphs; returns the mean seconds per call of each arm that was timed.
+
+    ``no_device_time`` says why graphs are not replayed; on a CPU there is no such timer.
+    """
+    no_device_time = no_device_time if device.startswith("cuda") else NO_DEVICE_TIMER
+    samplers: list[Sampler] = [LatencySampler(synchronizer(device))]
+    device_timer = DeviceTimeSampler(device)
+    if not no_device_time:
+        samplers.append(device_timer)
     seen: dict[ArmKey, list[float]] = {}
     for index, sampler in enumerate(samplers):
         yield Phase("measure", f"{sampler.metric}, {what}")
         for outcome in compare(arms, baseline, sampler, sampling):
             yield from outcome.records("sound", dimensions)
-            done = 0.0
             if isinstance(outcome, Observation):
-                done = (outcome.index + 1) / max(sampling.looks)
-                if index == 0:
-                    for key, seconds in outcome.seconds.items():
-                        seen.setdefault(key, []).append(seconds)
-            yield Progress((index + done) / len(samplers), f"{sampler.metric}, {what}")
-        if isinstance(sampler, DeviceTimeSampler):
-            sampler.close()
+                done = (index + (outcome.index + 1) / max(sampling.looks)) / len(samplers)
+                yield Progress(done, f"{sampler.metric}, {what}")
+                for key, seconds in outcome.seconds.items() if sampler is not device_timer else ():
+                    seen.setdefault(key, []).append(seconds)
+    device_timer.close()
+    if no_device_time:
+        for arm in arms:
+            yield from missing(arm, (device_timer.metric,), no_device_time, dimensions)
+    yield Progress(1.0, what)
     return {key: sum(values) / len(values) for key, values in seen.items()}
 
 
@@ -69,3 +100,30 @@ def peak_memory(arms: Sequence[Arm], rotations: Sequence[Rotation], dimensions: 
         yield from torch_peak_memory(arm).records("sound", dimensions)
         for rotation in rotations:
             rotation.drop_outputs()
+
+
+def energy_arms(arms: Sequence[Arm], seconds: Mapping[ArmKey, float]) -> list[Arm]:
+    """The arms whose joules are worth their time: of each function the eager one and the fastest single kernel, and the limit.
+
+    ``seconds``: mean time per call of each arm that was timed.
+    """
+    chosen = []
+    for name in dict.fromkeys(arm.name for arm in arms):
+        ways = {arm.implementation: arm for arm in arms if arm.name == name and arm.key in seconds}
+        kernels = [arm for way, arm in ways.items() if way in SINGLE_KERNEL and name not in LIMITS]
+        chosen += [arm for way, arm in ways.items() if way == "eager"]
+        chosen += [min(kernels, key=lambda arm: seconds[arm.key])] if kernels else []
+    return chosen
+
+
+def energy(arms: Sequence[Arm], params: ActivationParameters, context: Context, dimensions: Dimensions) -> Generator[Event, None, None]:
+    """Joules per call of ``arms`` side by side, in replayed graphs; on a CPU, or where it is refused, the reason for each arm."""
+    yield Phase("energy", f"{len(arms)} arms, {params.energy}")
+    clock = PollingClock()
+    load = CudaLoad(context.device, clock)
+    meter = open_meter(context.device, context.energy_obstacle)
+    try:
+        yield from energy_events(arms, meter, load, ENERGY_SETTINGS[params.energy], "sound", dimensions)
+    finally:
+        load.close()
+    yield Progress(1.0, "energy")

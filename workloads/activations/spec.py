@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.energy import ENERGY_METRICS
 from lab.workload import Metric, Workload
 from workloads.activations.charts import charts
 from workloads.activations.costs import duration_s, memory
@@ -16,8 +17,22 @@ three looks at 10, 20 and 40 observations and for autocorrelation.
 **Time per call** is what a user feels: calls launched one after the other, the device synchronised at both ends. **Time on the
 device** is a replay of a CUDA graph of at least 50 launches, without launch overhead; a CPU has no such timer.
 
-**Inputs** are standard normal, in rotating buffers of at least four times the cache, so that every call reads memory.
-The **copy** moves the same bytes and computes nothing: no elementwise function can beat it.
+**Inputs** are standard normal. **Cold**: they rotate through buffers of at least four times the cache, so that every call reads memory;
+where the number of buffers (512) or their bytes (1 GiB) are too few for that, the cache is called *partial* and the reason says how much of
+it is covered. **Warm**: the same input at every call, ten observations. Verdicts rest on cold (partial where nothing colder was
+measured), never on warm. The **copy** moves the same bytes and computes nothing: no elementwise function can beat it.
+
+**Inside an FFN** the whole block x → W₁ → activation → W₂ is measured, forward, without biases: every activation in every implementation
+(compiled means the whole block), and the two products alone. `elements` is then tokens × d_ff, what the activation sees, and products cost
+4 · tokens · d_model · d_ff operations. Beside it one GELU at several widths (`ffn_widths`): the standard 4×, floor(expansion × d_model),
+and this rounded up to multiples of 64 and 128. Products in fp32 run in fp32 (no TF32). Where a call is estimated to take over 5 ms only
+the time per call is measured. N is not used, and cells that differ in what a mode does not use are measured once. No verdict rests on
+this mode.
+
+**Energy**, where asked for and where the GPU has a counter, is measured in the cell with the most elements: of each function the eager arm
+and the fastest single kernel, and the copy, in replayed graphs; windows between ticks of the board's own counter, mirrored like the
+times. The number of observations is fixed beforehand. Joules above idle subtract the idle power with a live context. Host and power
+supply are not in it. Joules and the integral of the board's power come from one sensor; a difference above 5 % is flagged.
 
 **As published**: NumPy on one million fp32 numbers, the expressions as printed, GELU with its cube written `x**3`; beside it the same
 with powers written as products, and PyTorch's CPU kernels. **Best against best**: the fastest implementation of each side that was
@@ -45,6 +60,7 @@ WORKLOAD = Workload(
         "bytes_per_element": Metric("Bytes per element", "B", compare="none"),
         "ffn_width": Metric("Width of the hidden layer", "1", "neither", compare="none"),
         "flop_per_call": Metric("Operations of the block's products", "1", compare="none"),
+        **ENERGY_METRICS,
         "suppression": Metric("Suppression of negative inputs", "1", "higher", compare="none"),
         "minimum": Metric("Smallest output", "1", "neither", compare="none"),
     },
@@ -71,9 +87,13 @@ WORKLOAD = Workload(
         "On a large tensor every activation waits for memory. One fused kernel of any of them runs at the speed of a copy, so counting "
         "operations says nothing about time.",
         "Written as separate tensor operations, as published, Phi6Simple moves several times the bytes of a fused GELU and is slower.",
+        "Joules, where the device has a counter, are compared like times: where both ratios are near 1, the operations saved do not show "
+        "on the meter either.",
+        "Inside a feed-forward block the activation stands beside two matrix products: its share of the block's time is the most that any "
+        "other activation could save.",
         "ZetaLn2 touches zero at one point and grows again to the left: it passes negative inputs more strongly than positive ones.",
     ),
     method=METHOD,
-    deadline_s=3600.0,
-    labels=LABELS,
+    deadline_s=7200.0,
+    labels={**LABELS, "idle": "idle GPU"},
 )

@@ -103,6 +103,86 @@ def test_forward_and_backward_says_nothing_of_a_forward_claim():
     assert measure(claims()["act-speed-phi6"], both) == []
 
 
+COLD = {"elements": 1 << 22, "pass": "forward", "cache": "cold"}
+WRONG = {
+    ("gelu_erf", "eager"): 9.0,
+    ("gelu_tanh", "eager"): 9.0,
+    ("phi6", "eager"): 1.0,
+    ("phi6", "fused"): 0.5,
+    ("gelu_tanh", "fused"): 9.0,
+}
+
+
+def test_a_warm_cache_or_a_whole_ffn_never_decides_a_verdict():
+    """Faster, larger and in a wider choice of kernels: still only the cold rows of the function alone count."""
+    alone = measure(claims()["act-speed-phi6"], summary_of(SOUND))
+    others = [{**COLD, "cache": "warm"}, {**COLD, "pass": "ffn"}, {**COLD, "pass": "ffn_widths"}]
+    others += [{**other, "elements": 1 << 28} for other in others]
+    rows = [row for other in others for row in summary_of(WRONG, dimensions=other)]
+    for energy in (False, True):
+        more = [row for other in others for row in summary_of(WRONG, dimensions=other, metric="energy_j")] if energy else []
+        assert measure(claims()["act-speed-phi6"], [*rows, *more, *summary_of(SOUND)]) == alone
+        assert measure(claims()["act-speed-phi6"], [*summary_of(SOUND), *rows, *more]) == alone
+
+
+def test_kernels_of_other_cells_do_not_stand_in_for_a_best():
+    """The cold cell has unfused expressions only; a fused kernel that was timed warm, or in a block, does not make its best known."""
+    eager = {key: seconds for key, seconds in SOUND.items() if key[1] == "eager"}
+    rows = summary_of(WRONG, dimensions={**COLD, "cache": "warm"}) + summary_of(WRONG, dimensions={**COLD, "pass": "ffn"})
+    (best,) = [m for m in measure(claims()["act-speed-phi6"], summary_of(eager) + rows) if m.comparison == "best"]
+    assert best.value is None
+    assert "this run leaves them out" in best.reason
+
+
+def test_warm_alone_is_not_measured_and_says_why():
+    found = measure(claims()["act-speed-phi6"], summary_of(SOUND, dimensions={**COLD, "cache": "warm"}))
+    assert [(m.comparison, m.value) for m in found] == [("published", None), ("best", None)]
+    assert all("cold cache" in m.reason for m in found)
+
+
+def test_a_whole_ffn_alone_says_nothing_of_a_forward_claim():
+    assert measure(claims()["act-speed-phi6"], summary_of(SOUND, dimensions={**COLD, "pass": "ffn"})) == []
+
+
+def test_cold_comes_before_partial_and_partial_is_named():
+    partial = summary_of(WRONG, dimensions={"elements": 1 << 28, "pass": "forward", "cache": "partial"})
+    (published,) = [m for m in measure(claims()["act-speed-phi6"], partial + summary_of(SOUND)) if m.comparison == "published"]
+    assert published.value == 0.25
+    assert "partly" not in published.pair
+    (published,) = [m for m in measure(claims()["act-speed-phi6"], partial) if m.comparison == "published"]
+    assert published.value == 9.0
+    assert "partly in the cache" in published.pair
+
+
+def test_joules_of_the_same_pair_and_cell_are_told_beside_the_time():
+    joules = summary_of({key: 2 * seconds for key, seconds in SOUND.items()}, metric="energy_j")
+    elsewhere = summary_of(WRONG, metric="energy_j", dimensions={**COLD, "elements": 1024})
+    by_kind = {m.comparison: m.pair for m in measure(claims()["act-speed-phi6"], elsewhere + summary_of(SOUND) + joules)}
+    assert by_kind["published"].endswith("energy ratio 0.25 (0.247 to 0.253)")  # tanh GELU 4 J, Phi6Simple 16 J, ± 1 %
+    assert by_kind["best"].endswith("energy ratio 1.5 (1.48 to 1.52)")
+    assert "energy" not in measure(claims()["act-speed-phi6"], summary_of(SOUND))[0].pair
+
+
+def test_a_block_is_compared_with_gelus_and_with_the_block_without_activation():
+    times = {("gelu_erf", "eager"): 3.0, ("phi6", "eager"): 4.0, ("phi6", "compiled"): 2.5, ("no_activation", "eager"): 2.0}
+    ratios = [e for e in summary_of(times, dimensions={**COLD, "pass": "ffn"}) if e.statistic == "ratio"]
+    found = {((e.arm, e.implementation), e.baseline_arm): e.mean for e in ratios}
+    assert found == {
+        (("gelu_erf", "eager"), "no_activation"): 2 / 3,
+        (("phi6", "eager"), "gelu_erf"): 3 / 4,
+        (("phi6", "eager"), "no_activation"): 2 / 4,
+        (("phi6", "compiled"), "gelu_erf"): 3 / 2.5,
+        (("phi6", "compiled"), "no_activation"): 2 / 2.5,
+    }
+
+
+def test_widths_are_compared_with_the_standard_and_rounded_ones_with_the_exact():
+    times = {("width_4x", "eager"): 4.0, ("width_exact", "eager"): 8.0, ("width_64", "eager"): 2.0}
+    ratios = [e for e in summary_of(times, dimensions={**COLD, "pass": "ffn_widths"}) if e.statistic == "ratio"]
+    found = {(e.arm, e.baseline_arm): e.mean for e in ratios}
+    assert found == {("width_exact", "width_4x"): 0.5, ("width_64", "width_4x"): 2.0, ("width_64", "width_exact"): 4.0}
+
+
 def test_a_drifting_ratio_carries_its_flaw():
     drifting = [e if e.statistic == "mean" else estimate_with_reason(e) for e in summary_of(SOUND)]
     assert all(m.flaws == ("drift: 7 % over the run",) for m in measure(claims()["act-speed-phi6"], drifting))
