@@ -67,6 +67,30 @@ def test_a_waiting_process_is_told_which_lock_is_taken(holders: list[subprocess.
     assert line_of(cpu) == "held"
 
 
+def test_a_lock_that_is_taken_is_not_waited_for(holders: list[subprocess.Popen[str]]) -> None:
+    holder = hold_elsewhere(holders, "cpu")
+    assert line_of(holder) == "held"
+    with device_lock.hold_if_free("cpu") as lock:
+        assert lock is None
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with device_lock.hold_if_free("cpu") as lock:
+        assert lock is not None
+        with device_lock.hold_if_free("cpu") as again:
+            assert again is None
+
+
+def test_a_child_that_inherits_a_lock_goes_on_holding_it() -> None:
+    with device_lock.hold_if_free("cpu") as lock:
+        assert lock is not None
+        child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=(lock,))
+    with device_lock.hold_if_free("cpu") as lock:
+        assert lock is None
+    child.communicate()
+    with device_lock.hold_if_free("cpu") as lock:
+        assert lock is not None
+
+
 def test_different_devices_do_not_wait_for_each_other(holders: list[subprocess.Popen[str]]) -> None:
     assert line_of(hold_elsewhere(holders, "GPU-1")) == "held"
     waited: list[str] = []

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.processes import alive, signal_group, start_mark
+from lab.processes import alive, reap, signal_group, start_mark
 
 Until = Callable[[Callable[[], object]], None]
 
@@ -38,6 +38,13 @@ def test_a_zombie_counts_as_ended(sleeper: subprocess.Popen[bytes], until: Until
     signal_group(sleeper.pid, signal.SIGKILL)
     until(lambda: start_mark(sleeper.pid) is None)
     assert psutil.Process(sleeper.pid).status() == psutil.STATUS_ZOMBIE  # nobody has waited for it
+
+
+def test_reaping_waits_without_keeping_anybody_waiting(sleeper: subprocess.Popen[bytes], until: Until) -> None:
+    assert reap(sleeper) is None  # still there: a thread waits for it
+    signal_group(sleeper.pid, signal.SIGKILL)
+    until(lambda: not psutil.pid_exists(sleeper.pid))  # no zombie
+    assert reap(sleeper) == -signal.SIGKILL
 
 
 def test_without_proc_the_start_time_is_the_mark(sleeper: subprocess.Popen[bytes], until: Until, monkeypatch: pytest.MonkeyPatch) -> None:

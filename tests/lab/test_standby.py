@@ -291,3 +291,25 @@ def test_the_driver_reads_the_visible_devices_after_torch_is_imported() -> None:
         command = [sys.executable, "-c", textwrap.dedent(script), visible]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         assert done.stdout.splitlines() == expected
+
+
+@pytest.mark.gpu
+def test_a_waiting_standby_has_no_gpu_and_then_runs_on_it(store: Store, until: Until) -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    with Engine(store, standby=["activations"]) as engine:
+        until(lambda: is_ready(engine))
+        files = [str(path.readlink()) for path in Path(f"/proc/{pid_of(engine)}/fd").iterdir()]
+        assert not any(name.startswith("/dev/nvidia") for name in files)
+        for device in ("cuda", "cpu"):
+            until(lambda: is_ready(engine))
+            pid = pid_of(engine)
+            plan = workload("activations").plan("quick", "cpu" if device == "cpu" else "cuda", {"n": "1048576"})
+            run_id = engine.submit("activations", plan, device=device)
+            until(lambda run_id=run_id: not engine.store.run(run_id).active or engine.store.events(run_id, kind="facts"))
+            assert store._rows("SELECT worker_pid FROM runs WHERE id = ?", run_id)[0][0] == pid
+            facts, *_ = engine.store.events(run_id, kind="facts")
+            assert ("gpu" in facts.body) == (device == "cuda")
+            engine.cancel(run_id)
+            assert engine.wait(run_id).status in ("cancelled", "finished")
