@@ -305,7 +305,7 @@ def test_a_waiting_standby_has_no_gpu_and_then_runs_on_it(store: Store, until: U
         for device in ("cuda", "cpu"):
             until(lambda: is_ready(engine))
             pid = pid_of(engine)
-            plan = workload("activations").plan("quick", "cpu" if device == "cpu" else "cuda", {"n": "1048576"})
+            plan = workload("activations").plan("quick", device, {"n": "1048576"})
             run_id = engine.submit("activations", plan, device=device)
             until(lambda run_id=run_id: not engine.store.run(run_id).active or engine.store.events(run_id, kind="facts"))
             assert store._rows("SELECT worker_pid FROM runs WHERE id = ?", run_id)[0][0] == pid
