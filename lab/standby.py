@@ -67,16 +67,14 @@ class Standby:
             self._deaths = 0
             if process is None:
                 return None
-            try:
-                if self._made_of != self._ingredients(job.threads, job.cache_dir):
-                    raise BrokenPipeError
-                assert process.stdin is not None
-                process.stdin.write(job.to_line())
-                process.stdin.flush()
-            except OSError:  # it is out of date, or it died since the last look
-                _end(process)
-                return None
-            return process
+            assert process.stdin is not None
+            with contextlib.suppress(OSError):  # it died since the last look
+                if self._made_of == self._ingredients(job.threads, job.cache_dir):
+                    process.stdin.write(job.to_line())
+                    process.stdin.flush()
+                    return process
+            _end(process)
+            return None
 
     @property
     def pid(self) -> int | None:
