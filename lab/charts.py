@@ -26,6 +26,7 @@ HEIGHT = 400  # pixels of the plot with its axes; fixed, so that nothing below m
 LEGEND_ROW = 22
 LEGEND_ROWS = 5  # a longer legend scrolls
 CONFIG = {"displaylogo": False, "modeBarButtons": [["toImage", "resetScale2d"]], "scrollZoom": False}
+RATES = frozenset({"B/s", "FLOP/s", "elements/s", "tokens/s"})  # units in which a limit is something to reach
 MAX_MARKED_POINTS = 40  # a denser series is a curve: markers on every point would hide its shape
 
 
@@ -91,16 +92,28 @@ def figure(chart: Chart, known: Mapping[str, Style] | None = None) -> go.Figure:
 
 
 def table(chart: Chart) -> pd.DataFrame:
-    """The numbers of ``chart`` as text: one row per point with its value and its 95 % interval, then one per limit."""
+    """The numbers of ``chart`` as text: one row per point with its value and its 95 % interval, then one per limit.
+
+    Of a rate also the share of each limit that was reached.
+    """
     unit = chart.y_unit
     x_title = _with_unit(chart.x_title, chart.x_unit)
+    limits = chart.limits if unit in RATES else {}
     rows = []
     for series in chart.series:
         for place, (x, y) in enumerate(zip(series.x, series.y, strict=True)):
             low, high = _bounds(series, place)
-            rows.append((_x_text(x), series.name, formatting.quantity(y, unit), formatting.interval(low, high, unit) or "–"))
-    rows += [("any", name, formatting.quantity(value, unit), "–") for name, value in chart.limits.items()]
-    return pd.DataFrame(rows, columns=[x_title, "Series", chart.y_title, "95 % interval"])
+            shares = [_share(y, limit) for limit in limits.values()]
+            rows.append((_x_text(x), series.name, formatting.quantity(y, unit), formatting.interval(low, high, unit) or "–", *shares))
+    rows += [
+        ("any", name, formatting.quantity(value, unit), "–", *(_share(value, limit) for limit in limits.values()))
+        for name, value in chart.limits.items()
+    ]
+    return pd.DataFrame(rows, columns=[x_title, "Series", chart.y_title, "95 % interval", *(f"Share of {name}" for name in limits)])
+
+
+def _share(value: float | None, limit: float) -> str:
+    return "–" if value is None or limit <= 0 else formatting.quantity(100 * value / limit, "%")
 
 
 def _trace(chart: Chart, series: Series, style: Style, factor: float) -> go.Scatter | go.Bar:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import time
 
 import pytest
 from hypothesis import given
@@ -14,7 +12,7 @@ from lab import calibration
 from lab.records import Chart, Estimate, Series
 from lab.statistics import Interval
 from lab.store import Store
-from lab.workload import workload
+from tests.lab.stored_calibration import calibrated
 
 GPU = {"device": "cuda:0", "machine": {"gpus": [{"uuid": "GPU-1", "mig": False}]}, "threads": 8}
 CPU = {"device": "cpu", "machine": {"gpus": [], "cpu": {"model": "A processor"}}, "threads": 2}
@@ -142,43 +140,6 @@ def test_findings_in_words() -> None:
 
 
 # --- which calibration holds --------------------------------------------------------------------------------------------------
-
-
-def calibrated(store: Store, manifest: dict, copy_rate: float, *, status: str = "finished", device: str | None = None) -> str:
-    """A stored calibration of one record."""
-    plan = workload("calibration").plan("quick", "cpu")
-    run_id, _ = store.add(
-        workload="calibration",
-        preset="quick",
-        plan_json=plan.to_json(),
-        device=device or manifest["device"],
-        locks=("cpu",),
-        manifest=lambda run_id, created_at: {**manifest, "started_at": "2026-11-22T01:02:03Z"},
-        owner_pid=1,
-        owner_start="x",
-    )
-    dimensions = {"condition": "", "size": "", "timer": "latency_s", "injected_percent": 0}
-    record = {
-        "protocol": "sound",
-        "arm": "copy",
-        "role": "baseline",
-        "implementation": "eager",
-        "device": manifest["device"],
-        "dtype": "float32",
-        "metric": "copy_bytes_per_s",
-        "value": copy_rate,
-        "unit": "B/s",
-        "repeat": 0,
-        "seed": None,
-        "reason": "",
-        "dimensions": dimensions,
-        "whole_run": False,
-    }
-    event = {"seq": 0, "kind": "record", "elapsed_s": 0.0, "cell": 0, "record": record}
-    (store.folder(run_id) / "events.jsonl").write_text(json.dumps(event) + "\n")
-    store.ingest(run_id)
-    store.end(run_id, status, "", time.time())  # type: ignore[arg-type]
-    return run_id
 
 
 def test_the_latest_finished_calibration_of_the_very_device_holds(store: Store) -> None:

@@ -132,6 +132,14 @@ def test_the_table_holds_every_point_with_its_interval() -> None:
     assert len(table) == 7
 
 
+def test_the_table_of_a_rate_says_what_share_of_each_limit_was_reached() -> None:
+    series = (Series("fused", ("phi6", "zeta"), (3.8e12, None)),)
+    rates = dataclasses.replace(BARS, y_title="Rate", y_unit="B/s", series=series, limits={"copy": 4e12})
+    table = charts.table(rates)
+    assert list(table.columns) == ["Function", "Series", "Rate", "95 % interval", "Share of copy"]
+    assert table["Share of copy"].tolist() == ["95 %", "–", "100 %"]  # 3.8/4, nothing measured, the limit itself
+
+
 def _chart(names: list[str]) -> Chart:
     return dataclasses.replace(LINE, series=tuple(Series(name, (1,), (1.0,)) for name in names), limits={})
 

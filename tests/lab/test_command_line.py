@@ -58,6 +58,9 @@ def records_of(folder: Path) -> list[dict[str, str]]:
         (["run", "demo", "--bogus"], "unrecognized arguments: --bogus"),
         (["run", "demo", "--pre", "quick"], "unrecognized arguments: --pre quick"),
         (["run"], "the following arguments are required: WORKLOAD"),
+        (["calibrate", "--preset", "published"], "preset: 'published' is not allowed; allowed: one of quick, thorough"),
+        (["calibrate", "--device", "tpu"], "device: 'tpu' is not allowed; allowed: one of auto, cpu, cuda"),
+        (["calibrate", "--set", "seed=1"], "unrecognized arguments: --set seed=1"),
         (["frobnicate"], "argument COMMAND: invalid choice: 'frobnicate'"),
         ([], "the following arguments are required: COMMAND"),
         (["export", "20260131-174502-aaaaaa", "--out", "somewhere"], "run: '20260131-174502-aaaaaa' is unknown"),
@@ -156,6 +159,19 @@ def test_ctrl_c_cancels_and_writes_what_there_is(store: Store, until: Until, tmp
     assert len(records_of(tmp_path / "out")) == 6
 
 
+def test_a_calibration_is_a_run_like_any_other(store: Store, until: Until, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lab", "calibrate", "--device", "cpu", "--out", str(tmp_path / "out")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        until(store.runs)
+        run_id = store.runs()[0].id
+        until(lambda: any(item.record.metric == "copy_bytes_per_s" for item in store.records(run_id)))
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate()
+    assert (process.returncode, stdout.split()) == (130, [run_id])
+    assert "copy bandwidth, read + write" in stderr  # what was found before the end, in words
+    assert "calibration" in {row["workload"] for row in records_of(tmp_path / "out")}
+
+
 def test_a_run_that_a_page_cancels_exits_with_130(store: Store, until: Until) -> None:
     command = [sys.executable, "-m", "lab", "run", "demo", "--set", "ending=hang", "--device", "cpu"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
@@ -219,6 +235,11 @@ def test_list_names_workloads_and_parameters() -> None:
     done = lab("list")
     assert done.returncode == 0
     assert "demo: Demo\n  Does every ending of a run keep its records?\n  --set n=1024" in done.stdout
+
+
+def test_the_calibration_is_no_experiment() -> None:
+    assert "calibration" not in lab("list").stdout
+    assert "calibration" not in {item["name"] for item in json.loads(lab("list", "--json").stdout)}
 
 
 def test_list_as_json() -> None:

@@ -16,6 +16,7 @@ from lab.statistics import (
     TOO_FEW,
     Interval,
     batch_size,
+    binomial_interval,
     difference_interval,
     holm_levels,
     holm_widen,
@@ -341,3 +342,20 @@ def test_coverage_with_optional_stopping(rho: float, skewed: bool, least: float,
                 covered += found.low <= 1 <= found.high
                 break
     assert covered / len(series) >= least
+
+
+class TestBinomialInterval:
+    @given(trials=st.integers(1, 1000), data=st.data())
+    def test_agrees_with_scipy(self, trials: int, data: st.DataObject) -> None:
+        hits = data.draw(st.integers(0, trials))
+        expected = stats.binomtest(hits, trials).proportion_ci(method="exact")
+        assert binomial_interval(hits, trials) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+    def test_all_of_100(self) -> None:
+        """All 100 hit: the lower end is the p with p^100 = 0.025, which is 0.025^0.01 = 0.9638."""
+        assert binomial_interval(100, 100) == pytest.approx((0.025**0.01, 1.0))
+
+    @pytest.mark.parametrize(("hits", "trials"), [(-1, 5), (6, 5), (0, 0)])
+    def test_refuses_what_is_no_share(self, hits: int, trials: int) -> None:
+        with pytest.raises(ValueError, match="hits"):
+            binomial_interval(hits, trials)
