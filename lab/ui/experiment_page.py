@@ -20,7 +20,7 @@ from lab.ui.page_state import PageState
 from lab.ui.results import Results
 from lab.ui.text import plain
 from lab.ui.verdict_cards import cards, counts
-from lab.ui.widgets import parameters, widget_key
+from lab.ui.widgets import parameters, told, widget_key
 from lab.workload import Workload, workload
 
 PRESET_LABELS = {"published": "As published", "quick": "Quick", "thorough": "Thorough"}
@@ -114,7 +114,7 @@ def _preset(state: PageState) -> None:
         key=key,
         format_func=PRESET_LABELS.__getitem__,
         help=PRESET_HELP,
-        on_change=lambda: state.choose_preset(st.session_state[key] or current),
+        on_change=told(key, lambda preset: state.choose_preset(preset or current)),
     )
 
 
@@ -129,7 +129,7 @@ def _device(state: PageState) -> None:
         required=True,
         format_func=DEVICE_LABELS.__getitem__,
         help=plain(server.device_sentence()),
-        on_change=lambda: state.choose_device(st.session_state[key]),
+        on_change=told(key, state.choose_device),
     )
 
 

@@ -60,18 +60,20 @@ def _keyed(state: PageState, info: Field, shown: Any, to_text: Callable[[Any], s
     """One widget that shows ``shown`` and reports its change to a value as ``to_text(value)``."""
     suffix = options.pop("suffix", "")
     key = widget_key(state.key(f"widget:{info.name}{suffix}"), shown)
-
-    def changed() -> None:
-        state.edit(info.name, to_text(st.session_state[key]))
-
-    widget(options.pop("label", _title(info)), key=key, help=info.help, on_change=changed, **options)
+    widget(
+        options.pop("label", _title(info)),
+        key=key,
+        help=info.help,
+        on_change=told(key, lambda value: state.edit(info.name, to_text(value))),
+        **options,
+    )
 
 
 def widget_key(name: str, shown: Any) -> str:
     """The key of the widget ``name`` that shows ``shown``.
 
-    A widget that must show something else than the reader left in it is replaced by a new one. Setting the old one would go wrong while
-    the reader is quick: the browser reports the old value once more, and that would look like an edit.
+    A widget that must show something else than the reader left in it is replaced by a new one, and what the browser still says of the
+    old one counts no more (:func:`told`): to a quick reader's next change it adds the old value, which would look like an edit.
     """
     version = st.session_state.setdefault(f"{name} version", 0)
     if st.session_state.get(f"{name}#{version}", shown) != shown:
@@ -80,6 +82,17 @@ def widget_key(name: str, shown: Any) -> str:
     if key not in st.session_state:
         st.session_state[key] = shown
     return key
+
+
+def told(key: str, action: Callable[[Any], None]) -> Callable[[], None]:
+    """The callback that hands the widget's value to ``action``, unless the widget has been replaced."""
+    name, _, version = key.rpartition("#")
+
+    def changed() -> None:
+        if st.session_state[f"{name} version"] == int(version):
+            action(st.session_state[key])
+
+    return changed
 
 
 def _choice(state: PageState, info: Field, text: str) -> None:

@@ -27,9 +27,10 @@ ENDLESS = "repeats=100000&interval_s=0.2"
 
 
 def settled(page: Page) -> None:
-    """Wait until the script that draws the page has run to its end."""
+    """Wait until the script that draws the page has run to its end and the browser has loaded what draws its elements."""
     page.locator("h1").wait_for()
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    page.wait_for_function("document.querySelector('[data-testid=stSkeleton]') === null")
 
 
 def text(page: Page) -> str:
