@@ -224,6 +224,13 @@ class TestComparison:
         assert {(r.repeat, r.dimensions["n"], r.device, r.protocol) for r in records} == {(0, 4, "cuda:0", "sound")}
         assert {record.reason for record in records} == {CALLS_UNCERTAIN, ""}
 
+    def test_calls_that_no_tick_meets_are_counted_in_parts(self) -> None:
+        # Calls of 3/1024 s in batches of 5: no batch ends on a tick, and 2 s hold 2048/3 = 682.67 calls.
+        board = FakeBoard()
+        for item in observations(run(board, [board.arm("a", 3 * 2**-10, 200.0)])):
+            assert [window.calls for window in item.windows["a", "fake"]] == [pytest.approx(2048 / 3)] * 2
+            assert item.energy_j(("a", "fake")) == pytest.approx(200 * 3 / 1024)
+
     def test_with_fine_polls_the_calls_are_known(self) -> None:
         # Ticks (1/2048 + 1/2048)/2, two calls of 8,192: 3/4096 = 0.073 %.
         board = FakeBoard()
