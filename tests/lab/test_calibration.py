@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab import calibration
+from lab import calibration, environment
+from lab.jobs import Engine
 from lab.records import Chart, Estimate, Series
 from lab.statistics import Interval
 from lab.store import Store
@@ -184,3 +187,14 @@ def test_a_chart_gets_the_limits_it_asks_for_in_its_own_unit() -> None:
     assert calibration.with_limits(chart, {"calibration": {"limits": limits}}).limits == {"own": 3.0, "copy bandwidth, calibrated": 2e12}
     for manifest in ({}, {"calibration": None}, {"calibration": {"limits": {}, "reason": "…"}}):
         assert calibration.with_limits(chart, manifest) == chart
+
+
+def test_a_run_carries_the_limits_that_were_known_when_it_started(engine: Engine, store: Store, submit: Callable[..., str]) -> None:
+    facts = environment.device_facts()
+    machine = {"device": "cpu", "machine": dataclasses.asdict(facts), "threads": facts.cpu.threads}
+    first = submit()
+    assert engine.wait(first).manifest["calibration"] == {"limits": {}, "reason": calibration.NOT_CALIBRATED}
+    known = calibrated(store, machine, 5e9)
+    second = engine.wait(submit())
+    assert second.manifest["calibration"]["run_id"] == known
+    assert second.manifest["calibration"]["limits"]["copy_bandwidth"]["value"] == 5e9

@@ -13,7 +13,7 @@ from lab import calibration as names
 from lab.records import Phase, Progress
 from lab.rotation import Rotation, cache_bytes, rotated_buffers
 from lab.statistics import ratio_interval
-from lab.timing import Arm, Excluded, LatencySampler, Observation, Sampler, Sampling, Timed, compare, synchronizer
+from lab.timing import Arm, DeviceTimeSampler, Excluded, LatencySampler, Observation, Sampler, Sampling, Timed, compare, synchronizer
 from workloads.calibration.costs import ITEM_BYTES, STREAM_ELEMENTS, TIMED_ELEMENTS, TIMED_MATRIX
 from workloads.calibration.limits import Events, dimensions
 from workloads.calibration.parameters import BLOCK_CALLS, CalibrationParameters
@@ -51,6 +51,8 @@ def against_itself(params: CalibrationParameters, device: str, samplers: list[Sa
         yield Phase("an arm against itself", f"{params.comparisons} comparisons, {sampler.metric}")
         for event in _trials(params.comparisons, (same, plain), 0, sampler, sampling):
             yield replace(event, fraction=(place + event.fraction) / len(samplers)) if isinstance(event, Progress) else event
+        if isinstance(sampler, DeviceTimeSampler):
+            sampler.close()
     rotation.drop_outputs()
 
 
