@@ -107,7 +107,7 @@ def _choice(state: PageState, info: Field, text: str) -> None:
             state, info, chosen, in_order, st.pills, options=info.options, selection_mode="multi", format_func=label.__getitem__, wrap=True
         )
     elif len(info.options) <= MAX_SEGMENTS:
-        _keyed(state, info, text, str, st.segmented_control, options=info.options, required=True, format_func=label.__getitem__)
+        _keyed(state, info, text, str, st.segmented_control, options=info.options, required=True, format_func=label.__getitem__, wrap=True)
     else:
         _keyed(state, info, text, str, st.selectbox, options=info.options, format_func=label.__getitem__)
 
