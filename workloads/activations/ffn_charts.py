@@ -40,7 +40,6 @@ def _share(estimates: Sequence[Estimate]) -> Chart | None:
     ratios = largest([e for e in rows_of(estimates, "ratio", "latency_s", [FFN]) if e.baseline_arm == NO_ACTIVATION])
     if not ratios:
         return None
-    gelu_percent = min((100 * (1 - (e.mean or 0.0)) for e in ratios if e.arm in GELUS), default=0.0)
     return Chart(
         key="ffn_share",
         title="Share of the block's time that the activation takes",
@@ -52,10 +51,21 @@ def _share(estimates: Sequence[Estimate]) -> Chart | None:
         series=bars(by_implementation(ratios), lambda ratio: 100 * (1 - ratio)),
         limits={"no activation": 0.0},
         alt=f"Share of a feed-forward block's time above that of its two products alone, by function, at {cell_text(ratios[0])}.",
-        takeaway=f"The best GELU takes {gelu_percent:.1f} % of the block: no activation, however cheap, can save more than that."
-        if gelu_percent > 0
-        else "The best GELU takes no more time than none: no activation, however cheap, can save any.",
+        takeaway=_share_in_words(ratios),
     )
+
+
+def _share_in_words(ratios: Sequence[Estimate]) -> str:
+    """What the best GELU's share allows to be said, by its interval and not by its estimate alone."""
+    gelus = [e for e in ratios if e.arm in GELUS and e.mean and e.ci_low and e.ci_high]
+    if not gelus:
+        return ""
+    best = max(gelus, key=lambda e: e.mean or 0.0)
+    share, low, high = (100 * (1 - (ratio or 0.0)) for ratio in (best.mean, best.ci_high, best.ci_low))
+    found = f"{share:.1f} % of the block (95 % interval {low:.1f} to {high:.1f})"
+    if low <= 0:
+        return f"The best GELU takes {found}: in this run that cannot be told from nothing."
+    return f"The best GELU takes {found}: no activation, however cheap, can save more."
 
 
 def _best_ratio(estimates: Sequence[Estimate]) -> Chart | None:

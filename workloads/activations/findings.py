@@ -36,8 +36,8 @@ LABELS = {
     NO_ACTIVATION: "no activation",
     STANDARD_WIDTH: "4× width",
     EXACT_WIDTH: "exact width",
-    "width_64": "width rounded up to a multiple of 64",
-    "width_128": "width rounded up to a multiple of 128",
+    "width_64": "multiple of 64",
+    "width_128": "multiple of 128",
 }
 
 
