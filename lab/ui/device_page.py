@@ -86,9 +86,11 @@ def missing(found: DeviceFacts, cuda_obstacle: str) -> Rows:
     return rows + [(f"GPU {gpu.index}: {name}", reason) for gpu in found.gpus for name, reason in gpu.missing.items()]
 
 
-def _table(title: str, rows: Rows) -> None:
+def _table(title: str, rows: Rows, columns: tuple[str, str] = ("What", "Found")) -> None:
+    """Rows of (what, value) in full, wrapped where the screen is narrow."""
     st.markdown(f"**{plain(title)}**")
-    st.dataframe(pd.DataFrame(rows, columns=["What", "Found"]), hide_index=True, alt=title)
+    shown = pd.DataFrame([(plain(name), plain(value)) for name, value in rows], columns=list(columns))
+    st.table(shown, border="horizontal", hide_index=True, alt=title)
 
 
 def _bytes(value: int | None) -> str:
@@ -103,6 +105,4 @@ def _latest(found: DeviceFacts) -> Run | None:
 
 def _findings(found: Results) -> None:
     """A calibration in a table: what was measured, and the figure with its interval or why there is none."""
-    st.subheader("What was found")
-    rows = pd.DataFrame(calibration.findings(found.estimates), columns=["What", "Measured"])
-    st.dataframe(rows, hide_index=True, height="content", alt="What the calibration measured, with 95 % intervals")
+    _table("What was found", calibration.findings(found.estimates), ("What", "Measured"))

@@ -84,6 +84,6 @@ def test_the_latest_calibration_of_this_machine_is_shown_without_asking(open_pag
     page = open_page("device")
     assert not page.exception
     assert "Measured on This machine, 22 November 2026" in page.success[0].value
-    (table,) = [shown.value for shown in page.dataframe if list(shown.value.columns) == ["What", "Measured"]]
+    (table,) = [shown.value for shown in page.table if list(shown.value.columns) == ["What", "Measured"]]
     assert table.values.tolist() == [["copy bandwidth, read + write", "5 GB/s"]]
     assert "run" not in page.query_params
