@@ -7,7 +7,7 @@ import dataclasses
 import pandas as pd
 import streamlit as st
 
-from lab import calibration, formatting
+from lab import calibration, energy_meter, formatting
 from lab.environment import DeviceFacts, Gpu
 from lab.store import Run
 from lab.ui import experiment_page, server, shell
@@ -36,7 +36,8 @@ def show() -> None:
         _table("Software", [(name, version or "not installed") for name, version in found.versions.items()])
     for gpu in found.gpus:
         _table(f"GPU {gpu.index}: {gpu.name}", graphics(gpu, found.driver))
-    lacking = missing(found, server.cuda_obstacle())
+    cuda_obstacle = server.cuda_obstacle()
+    lacking = missing(found, cuda_obstacle, energy_meter.obstacle("cpu" if cuda_obstacle else "cuda:0"))
     if lacking:
         _table("Missing, and why", lacking)
     st.header(declared.title, divider="gray")
@@ -78,9 +79,9 @@ def graphics(gpu: Gpu, driver: str | None) -> Rows:
     return rows
 
 
-def missing(found: DeviceFacts, cuda_obstacle: str) -> Rows:
+def missing(found: DeviceFacts, cuda_obstacle: str, energy_obstacle: str) -> Rows:
     """What this machine does not have or does not tell, each with its reason."""
-    rows = [("GPU runs", cuda_obstacle)] if cuda_obstacle else []
+    rows = [(what, why) for what, why in (("Runs on a GPU", cuda_obstacle), ("Joules", energy_obstacle)) if why]
     if found.cpu.reason:
         rows.append(("Cache sizes", found.cpu.reason))
     return rows + [(f"GPU {gpu.index}: {name}", reason) for gpu in found.gpus for name, reason in gpu.missing.items()]

@@ -60,12 +60,13 @@ def test_the_processor_in_words() -> None:
 
 
 def test_what_is_missing_has_its_reason() -> None:
-    assert device_page.missing(FACTS, "") == [
+    assert device_page.missing(FACTS, "", "MIG is enabled") == [
+        ("Joules", "MIG is enabled"),
         ("Cache sizes", "the system does not tell every cache size"),
         ("GPU 0: memory_clock_hz", "Not Supported"),
     ]
     none = dataclasses.replace(FACTS, gpus=(), cpu=dataclasses.replace(FACTS.cpu, reason=""))
-    assert device_page.missing(none, "no NVIDIA driver") == [("GPU runs", "no NVIDIA driver")]
+    assert device_page.missing(none, "no NVIDIA driver", "no counter") == [("Runs on a GPU", "no NVIDIA driver"), ("Joules", "no counter")]
 
 
 def test_the_page_offers_a_calibration_without_a_published_preset(open_page: Callable[..., AppTest]) -> None:
