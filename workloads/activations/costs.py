@@ -25,10 +25,12 @@ FLOP_PER_S = {
 
 
 def arm_count(cell: ActivationParameters, device_kind: DeviceKind) -> int:
-    """Arms of one mirrored pass at the cell's own size (the limit, a copy or a block without activation, exists once)."""
+    """Arms of one mirrored pass at the cell's own size: the functions and the limit, a copy or blocks without activation."""
     ways = {"eager", "compiled", "fused"} if device_kind == "cuda" else {"eager", "compiled"}
     functions = len(ways & set(cell.implementations)) * len(set(cell.functions) - {COPY})
-    return functions + (cell.mode == "ffn" or COPY in cell.functions)
+    if cell.mode == "ffn":
+        return functions + 1 + ("compiled" in cell.implementations)
+    return functions + (COPY in cell.functions)
 
 
 def bytes_per_element(mode: str, dtype: str) -> int:

@@ -44,6 +44,9 @@ def run(params: ActivationParameters, context: Context) -> Iterator[Event]:
     if first:
         for record in counts(params):
             yield replace(record, whole_run=True)
+    if context.device_kind == "cuda":
+        yield Phase("initialise the GPU", budgeted=False)
+        torch.cuda.synchronize(context.device)
     with_energy = params.energy != "none" and context.cell == energy_cell(context.plan)
     if params.mode == "ffn":
         yield from ffn.run(params, context, with_energy)
@@ -121,9 +124,6 @@ def comparison(params: ActivationParameters, context: Context, with_energy: bool
     def normal(n: int) -> Tensor:
         return torch.randn(n, dtype=torch.float32, device=device, generator=generator).to(dtype)
 
-    if device.startswith("cuda"):
-        yield Phase("initialise the GPU", budgeted=False)
-        torch.cuda.synchronize(device)
     generator = torch.Generator(device).manual_seed(params.seed)
     yield Phase("inputs", f"{params.n:,} {params.dtype} elements")
 

@@ -21,7 +21,7 @@ from lab.rotation import Rotation, cache_bytes, rotated_buffers
 from lab.timing import Arm, ArmKey
 from lab.workload import Context
 from workloads.activations.costs import device_timed, ffn_flop
-from workloads.activations.findings import COLD, FFN, FFN_WIDTHS, NO_ACTIVATION, PARTIAL, STANDARD_WIDTH
+from workloads.activations.findings import COLD, FFN, FFN_WIDTHS, LABELS, NO_ACTIVATION, PARTIAL, STANDARD_WIDTH
 from workloads.activations.functions import FUNCTIONS
 from workloads.activations.implementations import Candidate, Function, candidates, failure_of, role_of
 from workloads.activations.measuring import energy, energy_arms, missing, peak_memory, sampling_of, timed, within
@@ -49,11 +49,10 @@ def no_activation(x: Tensor, w1: Tensor, w2: Tensor) -> Tensor:
 
 def run(params: ActivationParameters, context: Context, with_energy: bool) -> Generator[Event, None, None]:
     """Everything one cell yields in mode "ffn"."""
-    with torch.no_grad():
-        compared = len(params.widths) > 1
-        yield from within(_activations(params, context, with_energy), 0.0, 0.6 if compared else 1.0)
-        if compared:
-            yield from within(_widths(params, context, with_energy), 0.6, 1.0)
+    compared = len(params.widths) > 1
+    yield from within(_activations(params, context, with_energy), 0.0, 0.6 if compared else 1.0)
+    if compared:
+        yield from within(_widths(params, context, with_energy), 0.6, 1.0)
 
 
 def _inputs(params: ActivationParameters, d_ff: int, device: str) -> Rotation:
@@ -91,12 +90,16 @@ def _activations(params: ActivationParameters, context: Context, with_energy: bo
     rotation = _inputs(params, params.d_ff, device)
     dimensions = _dimensions(params, FFN, [rotation])
     arms: list[Arm] = []
-    for candidate in (*candidates(params, device, feed_forward), Candidate(NO_ACTIVATION, "eager", no_activation)):
+    # A compiler may change the products as well (it pads odd widths): its blocks are compared with its own products.
+    limits = [Candidate(NO_ACTIVATION, "eager", no_activation)]
+    if "compiled" in params.implementations:
+        limits.append(Candidate(NO_ACTIVATION, "compiled", torch.compile(no_activation, fullgraph=True, dynamic=False)))
+    for candidate in (*candidates(params, device, feed_forward), *limits):
         function = candidate.function
         problem = candidate.reason
         if function is not None:
             if candidate.implementation != "eager":
-                yield Phase("compile", f"{candidate.implementation} block with {FUNCTIONS[candidate.name].title}", budgeted=False)
+                yield Phase("compile", f"{candidate.implementation} block with {LABELS[candidate.name]}", budgeted=False)
             problem = failure_of(lambda c=candidate: check(c, rotation.buffers[0]))  # type: ignore[misc]
         arm = _arm(candidate.name, candidate.implementation, params, device, rotation, lambda buffers, f=function: f(*buffers))  # type: ignore[misc]
         if problem:
@@ -160,9 +163,9 @@ def check(candidate: Candidate, buffers: Buffers) -> str:
     result = candidate.function(*buffers)
     if candidate.implementation == "eager":
         return ""
-    activation = EAGER[candidate.name]
+    reference = no_activation if candidate.name == NO_ACTIVATION else feed_forward(EAGER[candidate.name])
     x, w1, w2 = buffers
-    exact = feed_forward(activation)(x[:CHECK_TOKENS].double(), w1.double(), w2.double())
-    eager = feed_forward(activation)(x, w1, w2)
+    exact = reference(x[:CHECK_TOKENS].double(), w1.double(), w2.double())
+    eager = reference(x, w1, w2)
     wrong = disagreement(result[:CHECK_TOKENS], exact, eager[:CHECK_TOKENS])
     return wrong and f"wrong result: {wrong}"

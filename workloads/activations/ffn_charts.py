@@ -91,7 +91,7 @@ def _time(estimates: Sequence[Estimate]) -> Chart | None:
     times = largest(rows_of(estimates, "mean", "latency_s", [FFN]))
     if not times:
         return None
-    products = next((e.mean for e in times if e.arm == NO_ACTIVATION), None)
+    products = min((e.mean for e in times if e.arm == NO_ACTIVATION and e.mean), default=None)
     return Chart(
         key="ffn_time",
         title="Time of the whole block",

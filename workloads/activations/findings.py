@@ -44,10 +44,10 @@ LABELS = {
 def pairs(means: Sequence[Estimate]) -> list[tuple[Estimate, Estimate]]:
     """Which means of one cell are compared.
 
-    Each function against each GELU of the same implementation and against the fastest GELU; everything against the limit, a copy or a
-    block without activation (its share of the physical limit). In the published benchmark each function against every GELU, and each
-    way of writing GELU against the published one, which takes the claimed ratio apart. Widths of a block against the standard width, and
-    rounded ones against the exact one.
+    Each function against each GELU of the same implementation and against the fastest GELU. Everything against the limit, which gives its
+    share of it: a copy, or the block without activation, of the same implementation where there is one. In the published benchmark each
+    function against every GELU, and each way of writing GELU against the published one, which takes the claimed ratio apart. Widths of a
+    block against the standard width, and rounded ones against the exact one.
     """
     timed = [mean for mean in means if mean.mean is not None]
     if any(mean.dimensions.get("pass") == FFN_WIDTHS for mean in timed):
@@ -69,7 +69,8 @@ def pairs(means: Sequence[Estimate]) -> list[tuple[Estimate, Estimate]]:
                 if gelu is fastest or gelu.implementation == mean.implementation or mean.protocol == "published"
             ]
         if mean.arm not in LIMITS:
-            chosen += [(mean, limit) for limit in limits]
+            own = [limit for limit in limits if limit.implementation == mean.implementation]
+            chosen += [(mean, limit) for limit in own or limits if own or limit.implementation == "eager"]
     return chosen
 
 

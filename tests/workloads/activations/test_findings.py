@@ -176,6 +176,15 @@ def test_a_block_is_compared_with_gelus_and_with_the_block_without_activation():
     }
 
 
+def test_a_compiled_block_is_compared_with_the_compiled_products():
+    """A compiler may pad an odd width: that gain is not the activation's."""
+    times = {("gelu_erf", how): 4.0 for how in ("eager", "compiled", "fused")}
+    times |= {("no_activation", "eager"): 3.0, ("no_activation", "compiled"): 2.0}
+    ratios = [e for e in summary_of(times, dimensions={**COLD, "pass": "ffn"}) if e.statistic == "ratio"]
+    found = {e.implementation: e.baseline_implementation for e in ratios if e.baseline_arm == "no_activation"}
+    assert found == {"eager": "eager", "compiled": "compiled", "fused": "eager"}
+
+
 def test_widths_are_compared_with_the_standard_and_rounded_ones_with_the_exact():
     times = {("width_4x", "eager"): 4.0, ("width_exact", "eager"): 8.0, ("width_64", "eager"): 2.0}
     ratios = [e for e in summary_of(times, dimensions={**COLD, "pass": "ffn_widths"}) if e.statistic == "ratio"]
