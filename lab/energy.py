@@ -94,7 +94,7 @@ class EnergySettings:
     poll_s: float = 0.001
     power_every_s: float = 0.01
     batch_s: float = 0.002
-    ahead_s: float = 0.02
+    ahead_s: float = 0.05
     calibration_ticks: int = 10
     stalled_s: float = 2.0
 
@@ -300,15 +300,19 @@ class _Stream:
         self._ended_calls = [0]
 
     def advance(self) -> bool:
-        """Note what has ended; give the device another batch where it has too little ahead (True)."""
+        """Note what has ended; give the device batches until it has enough ahead (True where it had too little).
+
+        All at once: reading the counter can take longer than a batch, and a device that waits would be counted as one that works.
+        """
         self._note_ends()
-        if len(self._pending) >= 2 and self._pending_calls * self._state.call_s >= self._settings.ahead_s:
-            return False
-        batch = self._load.submit(self._state.arm, self._state.next_input, self._batch_calls)
-        self._state.next_input += batch.calls
-        self._pending.append(batch)
-        self._pending_calls += batch.calls
-        return True
+        worked = False
+        while len(self._pending) < 2 or self._pending_calls * self._state.call_s < self._settings.ahead_s:
+            batch = self._load.submit(self._state.arm, self._state.next_input, self._batch_calls)
+            self._state.next_input += batch.calls
+            self._pending.append(batch)
+            self._pending_calls += batch.calls
+            worked = True
+        return worked
 
     def drain(self) -> None:
         """Wait until everything has ended."""

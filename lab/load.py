@@ -116,7 +116,8 @@ def calls_per_graph(period: int, turn_s: float, batch_s: float) -> int:
     ``turn_s``: how long one turn of ``period`` calls takes when it is launched call by call.
     """
     most = graph_calls(period)
-    return most if turn_s <= 0 else min(most, period * max(1, math.floor(batch_s / turn_s)))
+    turns = most // period if turn_s * (most // period) <= batch_s else math.floor(batch_s / turn_s)
+    return period * max(1, turns)
 
 
 class _CudaBatch:

@@ -160,7 +160,21 @@ class TestAutocorrelation:
         found = mean_interval(values)
         assert found.reason.startswith("autocorrelation: ")
         assert "means of 2 observations" in found.reason
-        assert "5 batches" in found.reason
+        assert "times as wide" in found.reason
+
+    def test_what_is_left_widens_the_interval_by_the_factor_of_a_first_order_process(self) -> None:
+        # 0, 1, …, 9 in pairs: means 0.5, 2.5, 4.5, 6.5, 8.5, standard deviation √10, so a standard error of √2. Their lag-1 autocorrelation
+        # is Σ d_i d_(i+1) / Σ d² = (8 + 0 + 0 + 8)/40 = 0.4, corrected (1 + 3 · 0.4)/5 = 0.44 more: 0.84. Single values: 57.75/82.5 = 0.7,
+        # corrected by 3.1/10: 1.01. The lower one, 0.84, is left: √(1.84/0.16) = 3.391. t(1 − 0.05/6, 4) = 3.961.
+        found = mean_interval([float(i) for i in range(10)])
+        assert found.high - found.mean == pytest.approx(math.sqrt(2) * 3.961 * 3.391, rel=1e-3)
+        assert "3.4 times" in found.reason
+
+    def test_too_few_to_tell_are_taken_as_independent(self) -> None:
+        # 0, 1, 2, 3, 4: standard error √2.5/√5 = 0.7071, t(1 − 0.05/6, 4) = 3.961.
+        found = mean_interval([0.0, 1.0, 2.0, 3.0, 4.0])
+        assert found.high - found.mean == pytest.approx(0.7071 * 3.961, rel=1e-3)
+        assert found.reason == ""
         # Batches 0.5, 2.5, 4.5, 6.5, 8.5: variance 10, standard error √2, four degrees of freedom.
         assert found.high - 4.5 == pytest.approx(stats.t.ppf(1 - 0.05 / 6, 4) * math.sqrt(2), rel=1e-9)
 

@@ -189,7 +189,7 @@ def _measured(claim: Claim, comparison: str, ratio: Estimate, estimates: Sequenc
         + (", inputs partly in the cache" if ratio.dimensions["cache"] == PARTIAL else "")
         + _joules(ratio, estimates),
         hardware_class="gpu" if on_gpu else "cpu",
-        flaws=tuple(part for part in ratio.reason.split("; ") if part.startswith(("drift", "autocorrelation"))),
+        flaws=tuple(part for part in ratio.reason.split("; ") if part.startswith("drift")),
     )
 
 
