@@ -85,10 +85,11 @@ def test_a_second_browser_sees_the_run_live_and_a_refresh_keeps_it(server: Serve
     for browser in (page, other):
         browser.get_by_text(OBSERVATION).wait_for()
     assert server.store.run(run_id).status == "running"
+    other.wait_for_function(f"{MEASUREMENTS} > 0")
     seen = _measurements(other)
     other.wait_for_function(f"{MEASUREMENTS} > {seen}")  # it moves without a click, while the worker runs
     assert server.store.run(run_id).status == "running"
-    assert other.locator(".js-plotly-plot").count() == 1
+    other.wait_for_function("document.querySelectorAll('.js-plotly-plot').length === 1")
     page.reload()
     settled(page)
     page.get_by_text(OBSERVATION).wait_for()
@@ -102,7 +103,7 @@ def test_a_second_browser_sees_the_run_live_and_a_refresh_keeps_it(server: Serve
 
 MEASUREMENTS = (
     "Number([...document.querySelectorAll('[data-testid=stMetric]')].find(e => e.innerText.includes('Measurements'))"
-    ".querySelector('[data-testid=stMetricValue]').innerText.replace(',', ''))"
+    "?.querySelector('[data-testid=stMetricValue]')?.innerText.replace(',', ''))"
 )
 
 
