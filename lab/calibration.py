@@ -80,10 +80,9 @@ def true_ratio(injected_percent: int) -> float:
 def verdict(interval: Interval, margin: float) -> str:
     """Whether an arm is slower, faster or no different: the region that holds the whole 95 % interval of its speed ratio.
 
-    Borders at ± log(1 + margin). Inconclusive where the interval reaches into two regions, is missing, or is unfit (drift,
-    autocorrelation).
+    Borders at ± log(1 + margin). Inconclusive where the interval reaches into two regions, is missing, or drifts.
     """
-    if interval.low is None or interval.high is None or interval.reason:
+    if interval.low is None or interval.high is None or interval.reason.startswith("drift"):
         return INCONCLUSIVE
     border = math.log1p(margin) + BORDER_ROUNDING
     low, high = math.log(interval.low), math.log(interval.high)

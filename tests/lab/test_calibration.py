@@ -37,6 +37,7 @@ def interval(low: float, high: float, reason: str = "") -> Interval:
         (interval(1 / 1.01, 1.01), "no difference"),  # both ends on the border
         (interval(0.985, 0.995), "inconclusive"),  # 0.990 lies inside
         (interval(0.97, 0.98, "drift: …"), "inconclusive"),
+        (interval(0.97, 0.98, "autocorrelation: the interval is wider for it"), "slower"),
         (Interval(0.98, None, None, 3, "fewer than 5 observations"), "inconclusive"),
     ],
 )
