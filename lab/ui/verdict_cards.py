@@ -17,6 +17,7 @@ from lab.verdicts import Verdict
 
 Colour = Literal["red", "orange", "blue", "green", "violet", "gray"]
 COMPARISONS = {"published": "As published", "best": "Best against best", "": "Not measured"}
+PROTOCOLS = {"published": "Published protocol.", "sound": "Sound protocol."}
 _LOOK: dict[str, tuple[Colour, str]] = {
     words.CONTRADICTED: ("red", ":material/cancel:"),
     words.NO_DIFFERENCE: ("orange", ":material/drag_handle:"),
@@ -82,16 +83,23 @@ def _card(claim: Claim, rows: Sequence[Verdict], cells: Sequence[Verdict]) -> No
 
 
 def _comparison(title: str, claim: Claim, rows: Sequence[Verdict]) -> None:
-    first, *others = sorted(rows, key=lambda row: row.verdict == words.NOT_MEASURED)
+    # The published protocol leads as published; best against best is led by the one the lab recommends.
+    leads = "published" if rows[0].comparison == "published" else "sound"
+    first, *others = sorted(rows, key=lambda row: (row.verdict == words.NOT_MEASURED, row.protocol != leads))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.metric(title, "–" if first.measured is None else formatting.quantity(first.measured, claim.unit), width="content")
         badge(first.verdict)
-    st.markdown(plain(first.reason))
+    st.markdown(_explained(first))
     if others:
         with st.expander(f"{len(others)} more {'comparison' if len(others) == 1 else 'comparisons'}"):
             for row in others:
                 badge(row.verdict)
-                st.markdown(plain(row.reason))
+                st.markdown(_explained(row))
+
+
+def _explained(row: Verdict) -> str:
+    """Why, after the protocol it holds for."""
+    return f":gray[{PROTOCOLS[row.protocol]}] {plain(row.reason)}" if row.protocol else plain(row.reason)
 
 
 def _cell_table(cells: Sequence[Verdict]) -> pd.DataFrame:

@@ -47,6 +47,9 @@ def run(params: ActivationParameters, context: Context) -> Iterator[Event]:
     if context.device_kind == "cuda":
         yield Phase("initialise the GPU", budgeted=False)
         torch.cuda.synchronize(context.device)
+    if "compiled" in params.implementations:
+        yield Phase("load the compiler", budgeted=False)
+        torch._dynamo.reset()  # every cell compiles for its own shape; past a limit torch would silently fall back to eager
     with_energy = params.energy != "none" and context.cell == energy_cell(context.plan)
     if params.mode == "ffn":
         yield from ffn.run(params, context, with_energy)

@@ -38,7 +38,6 @@ def candidates(params: ActivationParameters, device: str, around: Callable[[Func
     ``around`` puts a function [any shape → same shape] in its place, for example into a feed-forward block; what is compiled is the whole.
     """
     fused_reason = fused.available(device)
-    torch._dynamo.reset()  # every cell compiles for its own shape; past a limit torch would silently fall back to eager
     for implementation in params.implementations:
         if implementation == "numpy":
             continue
