@@ -336,7 +336,8 @@ def _interval(values: Sequence[float], looks: int, ordered: bool) -> Interval:
     half = student_t_quantile(1 - (1 - LEVEL) / (2 * looks), k - 1) * error * widening
     reason = ""
     if left > MAX_RESIDUAL_AUTOCORRELATION:
-        reason = f"autocorrelation: {left:.1f} is left between means of {size} observations; the interval is {widening:.1f} times as wide for it"
+        means = f"means of {size} observations"
+        reason = f"autocorrelation: {left:.1f} is left between {means}; the interval is {widening:.1f} times as wide for it"
     return Interval(mean, mean - half, mean + half, n, reason)
 
 
