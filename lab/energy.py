@@ -58,6 +58,7 @@ ENERGY_METRICS: Mapping[str, Metric] = {  # what a workload that measures energy
 }
 
 MAX_DISAGREEMENT = 0.05
+POWER_AFTER_TICK_S = 0.06  # boards move their counter about every 100 ms
 MAX_CALLS_ERROR = 0.005
 MAX_IDLE_DRIFT = 0.05
 DISAGREES = "energy counter and integrated power are more than 5 % apart"
@@ -167,7 +168,8 @@ class CounterWatch:
         elif after_s - self._moved_s > self._settings.stalled_s:
             raise CounterFault(f"the energy counter did not move for {self._settings.stalled_s:g} s")
         self._read_from_s = before_s
-        if after_s >= self._next_power_s:
+        # A reading of power takes milliseconds in which a tick would go unseen: it is done while the next tick is still far off.
+        if after_s >= self._next_power_s and after_s - self._moved_s <= POWER_AFTER_TICK_S:
             self._next_power_s = after_s + self._settings.power_every_s
             watts = self._meter.power_w()
             if watts is not None:

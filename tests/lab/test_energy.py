@@ -454,7 +454,7 @@ class TestCuda:
     """The real counter of a real GPU that nobody else uses."""
 
     DEVICE = "cuda:0"
-    SHORT = EnergySettings(window_s=1.0, observations=2, idle_lead_in_s=1.0)
+    SHORT = EnergySettings(window_s=2.0, observations=2, idle_lead_in_s=1.0)
 
     @pytest.fixture
     def torch(self):
