@@ -19,6 +19,7 @@ test: $(READY_DEV) chromium  ## everything: lint, unit and property tests, kerne
 
 bench: $(READY_DEV)  ## measured speeds of this machine against their targets; no pass or fail
 	$(BIN)/python -m workloads.activations.bench
+	$(BIN)/python -m lab calibrate
 
 lint: $(READY_DEV)
 	$(BIN)/ruff check .

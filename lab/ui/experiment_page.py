@@ -30,6 +30,7 @@ PRESET_HELP = (
 )
 DEVICE_LABELS = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU"}
 RECENT_RUNS = 8
+KEEP_HELP = "The store holds a limited number of runs and removes the oldest first; a run that is kept is never removed."
 OWN, RECORDED = "The run on this machine", "The recorded run"
 
 
@@ -164,6 +165,9 @@ def _results(state: PageState, run: Run | None, findings: Callable[[Results], No
         _ended(run, found)
     else:
         _recorded_label(found)
+    if found is own and run is not None:
+        key = state.key(f"pin {run.id}")
+        st.toggle("Keep this run", run.pinned, key=key, help=KEEP_HELP, on_change=lambda: server.store().pin(run.id, st.session_state[key]))
     if findings is not None:
         findings(found)
     _findings(state, found, own=found is own)

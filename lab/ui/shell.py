@@ -10,6 +10,8 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from lab.ui import server
+from lab.ui.text import plain
 from lab.workload import Workload, workloads
 
 NAME = "Efficiency Lab"
@@ -32,6 +34,8 @@ def frame(title: str = "") -> None:
             st.page_link(page(workload), label=workload.title, icon=":material/experiment:")
         st.page_link("pages/device.py", label="Device", icon=":material/memory:")
         st.caption("Everything runs on this machine and stays on it.")
+        for notice in filter(None, (server.store().notice, server.store().retention_notice())):
+            st.warning(plain(notice), icon=":material/inventory_2:")
 
 
 def with_page() -> list[Workload]:

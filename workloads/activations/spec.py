@@ -82,13 +82,13 @@ WORKLOAD = Workload(
     charts=charts,
     pairs=pairs,
     notice=(
-        "The published 8× compares NumPy expressions. Most of it is the cost of `x**3`: NumPy computes that cube with a general power "
-        "function, and writing x·x·x makes the same GELU many times faster.",
-        "On a large tensor every activation waits for memory. One fused kernel of any of them runs at the speed of a copy, so counting "
-        "operations says nothing about time.",
-        "Written as separate tensor operations, as published, Phi6Simple moves several times the bytes of a fused GELU and is slower.",
-        "Joules, where the device has a counter, are compared like times: where both ratios are near 1, the operations saved do not show "
-        "on the meter either.",
+        "The published 8× compares NumPy expressions in which the cube of GELU is written `x**3`. NumPy computes that with a general power "
+        "function; “The published benchmark taken apart” shows what is left when it is written x·x·x.",
+        "Every elementwise function must move the same bytes. Where one kernel of each runs at the speed of the copy, as on a GPU with a "
+        "large tensor, fewer operations cannot save time. Where GELU stays far below the copy, as on many CPUs, arithmetic costs time too.",
+        "Written as separate tensor operations, as published, Phi6Simple moves several times the bytes of one kernel: compare eager with "
+        "compiled or fused.",
+        "Joules, where the device has a counter, are compared like times. They can differ where times do not: read both.",
         "Inside a feed-forward block the activation stands beside two matrix products: its share of the block's time is the most that any "
         "other activation could save.",
         "ZetaLn2 touches zero at one point and grows again to the left: it passes negative inputs more strongly than positive ones.",
