@@ -80,7 +80,7 @@ def rotated_buffers(
     reason = ""
     if count < wanted:
         share = count * bytes_each / cache_bytes
-        reason = f"warm cache: {count} rotated inputs hold {share:.2g} times the cache, {COVERAGE:g} wanted"
+        reason = f"partial cache: {count} rotated inputs hold {share:.2g} times the cache, {COVERAGE:g} wanted"
     return Rotation(buffers, reason)
 
 

@@ -53,7 +53,7 @@ class Clock(Interface):
 class Arm:
     """One thing to measure: ``call(i)`` runs the i-th rotated input (``lab.rotation``), and inputs come back after ``period`` calls.
 
-    ``reason`` is written beside each of its values ("warm cache: …").
+    ``reason`` is written beside each of its values ("partial cache: …").
     """
 
     name: str

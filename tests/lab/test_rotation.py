@@ -30,12 +30,12 @@ class TestRotatedBuffers:
         # 10 × 100 bytes are 1 time the cache of 1,000.
         rotation = rotated_buffers(random_array, 100, 1000, max_buffers=10)
         assert rotation.period == 10
-        assert rotation.reason == "warm cache: 10 rotated inputs hold 1 times the cache, 4 wanted"
+        assert rotation.reason == "partial cache: 10 rotated inputs hold 1 times the cache, 4 wanted"
 
     def test_cap_on_bytes_is_said_and_leaves_one(self) -> None:
         assert (
             rotated_buffers(random_array, 100, 1000, max_bytes=250).reason
-            == "warm cache: 2 rotated inputs hold 0.2 times the cache, 4 wanted"
+            == "partial cache: 2 rotated inputs hold 0.2 times the cache, 4 wanted"
         )
         assert rotated_buffers(random_array, 100, 1000, max_bytes=50).period == 1
 

@@ -25,7 +25,7 @@ from workloads.activations.findings import COLD, FRAMEWORK, PARTIAL, WARM
 from workloads.activations.functions import FUNCTIONS, minimum, suppression
 from workloads.activations.implementations import Candidate, candidates, failure_of, role_of
 from workloads.activations.measuring import energy, energy_arms, missing, peak_memory, sampling_of, timed, within
-from workloads.activations.operation_count import ASSIGNED, literal_count
+from workloads.activations.operation_count import ASSIGNED, fewest_count, literal_count
 from workloads.activations.parameters import COPY, GELUS, PUBLISHED_N, ActivationParameters, energy_cell, measured_cells
 from workloads.activations.published import EXPRESSIONS, PRODUCT_POWERS
 from workloads.activations.reference import EAGER, disagreement, gradient64, reference64
@@ -77,6 +77,7 @@ def counts(params: ActivationParameters) -> Iterator[Record]:
             yield exact(name, "published", "stated", "operations_per_element", ASSIGNED[name], "1")
         counted = literal_count(name)
         yield exact(name, "sound", "literal", "operations_per_element", counted.total, "1")
+        yield exact(name, "sound", "fewest", "operations_per_element", fewest_count(name).total, "1")
         yield exact(name, "sound", "literal", "transcendentals_per_element", counted.transcendental, "1")
         yield exact(name, "sound", "literal", "suppression", suppression(name), "1")
         yield exact(name, "sound", "literal", "minimum", minimum(name)[1], "1")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from workloads.activations import operation_count
 from workloads.activations.functions import FUNCTIONS
-from workloads.activations.operation_count import ASSIGNED, bytes_moved, count, literal_count
+from workloads.activations.operation_count import ASSIGNED, bytes_moved, count, fewest_count, literal_count
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,13 @@ def test_bytes_moved():
     # forward: read x, write y; backward: read x and dy, write dx
     assert bytes_moved(1000, 4, "forward") == 8000
     assert bytes_moved(1000, 2, "backward") == 6000
+
+
+def test_the_leanest_expressions_compute_the_same_with_fewer_operations() -> None:
+    # Phi6Simple: one clamp (2 comparisons), a product, a difference, a sum. ZetaLn2: (x − c)·x + c²/4.
+    assert dict(fewest_count("phi6").operations) == {"compare": 2, "multiply": 1, "subtract": 1, "add": 1}
+    assert dict(fewest_count("zeta_ln2").operations) == {"multiply": 1, "subtract": 1, "add": 1}
+    assert fewest_count("gelu_erf") == literal_count("gelu_erf")
+    x = np.linspace(-4, 4, 101)
+    for name in ("phi6", "zeta_ln2"):
+        assert np.allclose(operation_count._FEWEST[name](x), FUNCTIONS[name].value(x))
