@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,18 +72,18 @@ def _parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="NAME=VALUE", help="replace a value of the preset; commas sweep: n=1024,4096"
     )
     command.add_argument("--device", default="auto", help="one of auto, cpu, cuda (default: auto)")
-    command.add_argument("--out", type=Path, metavar="DIR", help="write manifest.json and the CSV files there")
+    command.add_argument("--out", type=_folder, metavar="DIR", help="write manifest.json and the CSV files there")
     command.set_defaults(command=_run)
 
     command = commands.add_parser("calibrate", help="measure this machine's limits and the lab's own errors", allow_abbrev=False)
     command.add_argument("--preset", default="quick", help="one of quick, thorough (default: quick)")
     command.add_argument("--device", default="auto", help="one of auto, cpu, cuda (default: auto)")
-    command.add_argument("--out", type=Path, metavar="DIR", help="write manifest.json and the CSV files there")
+    command.add_argument("--out", type=_folder, metavar="DIR", help="write manifest.json and the CSV files there")
     command.set_defaults(command=_run, workload=calibration.WORKLOAD, set=[])
 
     command = commands.add_parser("export", help="write manifest.json and the CSV files of a run", allow_abbrev=False)
     command.add_argument("run_id", metavar="RUN_ID", help="the last line that `run` printed, or ?run= of a page's address")
-    command.add_argument("--out", type=Path, metavar="DIR", required=True, help="the folder to write to")
+    command.add_argument("--out", type=_folder, metavar="DIR", required=True, help="the folder to write to")
     command.set_defaults(command=_export)
     return parser
 
@@ -174,9 +175,10 @@ def _report(run: Run, view: RunView) -> None:
 
 
 def _export(options: argparse.Namespace) -> int:
-    with Store() as store:
+    with Store() as store, Engine(store) as engine:
         run = store.run(options.run_id)
         _check_folder(options.out)
+        engine.recover()  # a run whose server died says so, here as at the next start
         store.ingest(run.id)  # what a full disk kept out before may fit now
         return DONE if _write(options.out, store.view(run.id)) else FAILED
 
@@ -203,15 +205,29 @@ def _settings(texts: Sequence[str]) -> dict[str, str]:
     return settings
 
 
+def _folder(text: str) -> Path:
+    """The folder of ``--out``. Raises ArgumentTypeError for an empty one, which would mean the current folder unasked."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty; allowed: a folder that can be written")
+    return Path(text)
+
+
 def _check_folder(path: Path) -> None:
-    """Raise ParameterError unless files can be written into ``path``; creates nothing, the run may still be refused."""
-    existing = path.absolute()
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    if not existing.is_dir():
-        raise ParameterError("out", str(path), "a folder", f"cannot be a folder: {existing} is a file")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise ParameterError("out", str(path), "a folder that can be written", "cannot be written")
+    """Raise ParameterError unless our files can be written into ``path``; leaves nothing behind, the run may still be refused."""
+    allowed = "a folder that can be written"
+    try:
+        existing = path.absolute()
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+        if not existing.is_dir():
+            raise ParameterError("out", str(path), "a folder", f"cannot be a folder: {existing} is a file")
+        with tempfile.TemporaryFile(dir=existing):  # permissions alone do not tell: a file system may be read-only or virtual
+            pass
+        taken = [name for name in export.FILES if (path / name).is_dir()]
+    except OSError as error:
+        raise ParameterError("out", str(path), allowed, f"cannot be written ({error.strerror})") from None
+    if taken:
+        raise ParameterError("out", str(path), allowed, f"holds a folder called {taken[0]}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from lab.parameters import ParameterError
+
 FOLDER_VARIABLE = "EFFICIENCY_LAB_LOCK_DIR"
 HOST = "cpu"  # every run locks it: times of a GPU run's launches need a quiet host as well
 
@@ -26,6 +28,17 @@ def folder() -> Path:
         path.mkdir(parents=True)
         path.chmod(0o1777)  # everybody may add a lock, nobody may delete another user's
     return path
+
+
+def check_folder() -> None:
+    """Raise ParameterError where the folder of the lock files cannot be used."""
+    try:
+        usable = os.access(folder(), os.R_OK | os.X_OK)
+    except OSError:
+        usable = False
+    if not usable:
+        value = os.environ.get(FOLDER_VARIABLE, tempfile.gettempdir())
+        raise ParameterError(FOLDER_VARIABLE, value, "a folder that can be written", "cannot hold the device locks")
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import calibration, environment
+from lab import calibration, device_lock, environment
 from lab.parameters import ParameterError, Plan
 from lab.processes import TERMINATE_GRACE_S, alive, reap, signal_group, start_mark
 from lab.standby import Standby
@@ -92,6 +92,7 @@ class Engine:
         device = environment.resolve_device(device, facts)
         _refuse_what_cannot_fit(declaration, plan, device, facts, idle=bool(self.store.active_processes()))
         locks = environment.device_locks(device, facts)
+        device_lock.check_folder()
         with self._lock:
             if self._closing.is_set():
                 raise RuntimeError("the engine is closed")

@@ -18,9 +18,10 @@ drift is 1 % on a GPU and 5 % on a CPU, as for verdicts.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lab.parameters import Plan, fields
@@ -29,9 +30,21 @@ from lab.statistics import LOOKS, Interval, difference_interval, mean_interval, 
 from lab.workload import Metric, Workload
 
 RATIO_UNIT = "x"
+MAX_EXPONENT = 700.0  # of exp, before it overflows
 DRIFT_MARGIN = {"cpu": 0.05, "cuda": 0.01}
 
 ArmKey = tuple[str, str]  # arm, implementation
+
+
+def _positive(interval: Interval) -> Interval:
+    """The interval of a mean that cannot fall to 0 (a time, joules), where a few values spoil the rest so that the linear one does.
+
+    It is then mean · exp(± half-width / mean), the delta method on the log scale.
+    """
+    if interval.mean is None or interval.low is None or interval.high is None or interval.low > 0:
+        return interval
+    relative = (interval.high - interval.low) / 2 / interval.mean
+    return replace(interval, low=interval.mean * math.exp(-relative), high=interval.mean * math.exp(min(relative, MAX_EXPONENT)))
 
 
 @dataclass
@@ -109,6 +122,9 @@ class _Group:
         if not arm.sampled:
             return self.estimate(name, ("", ""), "exact", Interval(present[0], None, None, 1, note), arm.unit)
         interval = mean_interval(present, looks=self.looks(arm), ordered=arm.repeated)
+        metric = self.workload.metrics.get(self.metric)
+        if metric is not None and metric.compare == "ratio" and min(present) > 0:
+            interval = _positive(interval)
         return self.estimate(name, ("", ""), "mean", _noted(interval, note), arm.unit)
 
     def looks(self, arm: _Arm) -> int:

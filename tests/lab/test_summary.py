@@ -99,6 +99,12 @@ class TestMeans:
             "float32",
         )
 
+    def test_the_interval_of_a_time_stays_above_zero(self) -> None:
+        # 1, 1, 1, 1, 96: mean 20, standard error 19, t(1 − 0.05/6, 4) = 3.961, half-width 75.26: 20 · exp(± 3.763).
+        (row,) = summary(series("a", [1.0, 1.0, 1.0, 1.0, 96.0]))
+        assert row.ci_low == pytest.approx(20 * math.exp(-19 * 3.960786 / 20), rel=1e-5)
+        assert row.ci_high == pytest.approx(20 * math.exp(19 * 3.960786 / 20), rel=1e-5)
+
     def test_a_fixed_number_of_repeats_is_one_look(self) -> None:
         # The same values; t(0.975, 4) = 2.776 instead of t(1 − 0.05/6, 4) = 3.961. The pair's log ratios are those of the values to a
         # baseline of 1: as wide as their own.

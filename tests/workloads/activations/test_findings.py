@@ -1,5 +1,7 @@
 """What a summary says of each activation claim: the right rows, the faster GELU, the cell that is judged."""
 
+import pytest
+
 from lab.claims import claims
 from lab.records import Estimate
 from workloads.activations.findings import measure, pairs
@@ -100,7 +102,8 @@ def test_the_largest_n_is_judged_and_fp32_before_narrower_types():
 
 def test_forward_and_backward_says_nothing_of_a_forward_claim():
     both = summary_of(SOUND, dimensions={"elements": 1 << 22, "pass": "forward_backward", "cache": "cold"})
-    assert measure(claims()["act-speed-phi6"], both) == []
+    assert [m.value for m in measure(claims()["act-speed-phi6"], both)] == [None, None]
+    assert all("forward pass alone" in m.reason for m in measure(claims()["act-speed-phi6"], both))
 
 
 COLD = {"elements": 1 << 22, "pass": "forward", "cache": "cold"}
@@ -141,7 +144,8 @@ def test_warm_alone_is_not_measured_and_says_why():
 
 
 def test_a_whole_ffn_alone_says_nothing_of_a_forward_claim():
-    assert measure(claims()["act-speed-phi6"], summary_of(SOUND, dimensions={**COLD, "pass": "ffn"})) == []
+    found = measure(claims()["act-speed-phi6"], summary_of(SOUND, dimensions={**COLD, "pass": "ffn"}))
+    assert [m.value for m in found] == [None, None]
 
 
 def test_cold_comes_before_partial_and_partial_is_named():
@@ -232,3 +236,22 @@ def test_claims_about_losses_are_not_measured_and_say_why():
         found = measure(claims()[name], summary_of(SOUND))
         assert {m.protocol for m in found} == {"published", "sound"}
         assert all(m.value is None and "trains no model" in m.reason for m in found)
+
+
+def test_a_sweep_that_ended_early_is_judged_by_what_it_has():
+    # Cells in order: 65,536 in bf16, then it was cancelled before fp32 of that size; a smaller size has both.
+    small = [summary_of(SOUND, dimensions={**COLD, "elements": 4096}, dtype=dtype) for dtype in ("bfloat16", "float32")]
+    large = summary_of({("gelu_tanh", "eager"): 1.0, ("phi6", "eager"): 5.0}, dimensions={**COLD, "elements": 65536}, dtype="bfloat16")
+    found = [m for m in measure(claims()["act-speed-phi6"], [*small[0], *small[1], *large]) if m.comparison == "published"]
+    assert [m.value for m in found] == [0.2]
+
+
+def test_leanest_expressions_are_compared_with_the_gelu_of_fewest_operations():
+    counts = [
+        estimate(arm, "fewest", value, metric="operations_per_element", statistic="exact")
+        for arm, value in [("gelu_tanh", 8), ("gelu_erf", 5), ("phi6", 5), ("zeta_ln2", 3)]
+    ]
+    (phi6,) = measure(claims()["act-flops-phi6"], counts)
+    assert (phi6.comparison, phi6.value) == ("best", 0.0)  # 5 against 5
+    (zeta,) = measure(claims()["act-flops-zeta"], counts)
+    assert zeta.value == pytest.approx(40)  # 3 against 5
