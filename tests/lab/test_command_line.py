@@ -55,6 +55,9 @@ def records_of(folder: Path) -> list[dict[str, str]]:
         (["run", "demo", "--set", f"n={2**50}"], "n: '1125899906842624' needs 9.01 PB of main memory"),
         (["run", "demo", "--device", "tpu"], "device: 'tpu' is not allowed; allowed: one of auto, cpu, cuda"),
         (["run", "demo", "--out", str(Path(__file__) / "folder")], "out: "),
+        (["run", "demo", "--out", ""], "argument --out: is empty; allowed: a folder that can be written"),
+        (["run", "demo", "--out", "/proc/lab"], "out: '/proc/lab' cannot be written"),
+        (["run", "demo", "--out", "x" * 300], "out: "),
         (["run", "demo", "--bogus"], "unrecognized arguments: --bogus"),
         (["run", "demo", "--pre", "quick"], "unrecognized arguments: --pre quick"),
         (["run"], "the following arguments are required: WORKLOAD"),
@@ -260,3 +263,32 @@ def test_a_reader_that_leaves_early_is_no_error_with_a_traceback() -> None:
     command = f"{sys.executable} -m lab list --json | head -c 1"
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("[", "")
+
+
+def test_an_out_folder_in_which_a_file_cannot_be_replaced_is_refused_before_the_run(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "out" / "records.csv").mkdir(parents=True)
+    done = lab("run", "demo", "--out", str(tmp_path / "out"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "holds a folder called records.csv" in done.stderr
+    assert store.runs(1) == []
+
+
+def test_device_locks_that_cannot_be_kept_are_refused_before_the_run(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+    monkeypatch.setenv("EFFICIENCY_LAB_LOCK_DIR", "/dev/null/locks")
+    done = lab("run", "demo")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("EFFICIENCY_LAB_LOCK_DIR: '/dev/null/locks' cannot hold the device locks")
+    assert store.runs(1) == []
+
+
+def test_export_of_a_run_whose_command_line_was_killed_says_that_it_was_interrupted(tmp_path: Path, store: Store, until: Until) -> None:
+    command = [sys.executable, "-m", "lab", "run", "demo", "--set", "ending=hang"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        until(lambda: store.runs(1) and store.records(store.runs(1)[0].id))
+        process.kill()
+    run_id = store.runs(1)[0].id
+    assert lab("export", run_id, "--out", str(tmp_path / "out")).returncode == 0
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["status"] == "interrupted"
+    assert records_of(tmp_path / "out")
