@@ -497,7 +497,7 @@ class TestCuda:
             # 2²⁶ float32 read and written: at least 10 pJ and at most 10 nJ a byte.
             assert 10e-12 < item.energy_j(("copy", "eager")) / (8 * 2**26) < 10e-9
             assert abs(item.disagreement(("copy", "eager")) or 0.0) < 0.1
-            assert item.calls_error(("copy", "eager")) < 0.01
+            assert item.calls_error(("copy", "eager")) < 0.03  # reading the counter takes milliseconds: ± 11 ms a tick were seen on an H200
 
     @pytest.mark.parametrize("graphs", [True, False])
     def test_identical_arms_use_the_same_energy(self, torch, meter: Meter, graphs: bool) -> None:
