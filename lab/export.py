@@ -297,7 +297,8 @@ def _load_records(data: bytes, run_id: str, declared: Workload, plan: Plan) -> l
             cell = cells.get(tuple(parse_text(text) for text in row[len(row) - len(names) :]))
             if cell is None:
                 raise CsvError("the parameters are not those of the manifest")
-            own = {name: value for name, column in dimensions.items() if (value := column[index]) is not None}
+            # An empty cell is an empty text: records of one workload have all of its dimensions.
+            own = {name: "" if (value := column[index]) is None else value for name, column in dimensions.items()}
             record = _record(dict(zip(header, row, strict=True)), run_id, declared.name, own, whole_run=cell < 0)
         except CsvError as error:
             raise RecordedError(f"{RECORDS}: row {index + 2}: {error}") from error

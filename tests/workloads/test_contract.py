@@ -10,10 +10,11 @@ import subprocess
 import sys
 import threading
 from dataclasses import fields as dataclass_fields
+from pathlib import Path
 
 import pytest
 
-from lab import export
+from lab import calibration, export
 from lab.claims import claims
 from lab.jobs import Engine
 from lab.parameters import Plan, fields
@@ -165,3 +166,21 @@ def test_record_columns_are_the_contract():
     assert [f.name for f in dataclass_fields(Record)][:12] == [
         "protocol", "arm", "role", "implementation", "device", "dtype", "metric", "value", "unit", "repeat", "seed", "reason",
     ]  # fmt: skip
+
+
+RECORDED = sorted(Path(__file__).resolve().parents[2].glob("workloads/*/recorded/*"))
+
+
+@pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: f"{folder.parent.parent.name}-{folder.name}")
+def test_a_recorded_run_is_real_small_and_says_what_its_records_say(folder):
+    view = export.load_recorded(folder)
+    assert view.status == "finished"
+    assert view.manifest["gpu"]
+    assert view.manifest["commit"]
+    assert view.manifest["started_at"] < view.manifest["ended_at"]
+    files = export.bundle(view)
+    assert sum(map(len, files.values())) < 2**20
+    assert {name: (folder / name).read_bytes() for name in files} == files  # summary and verdicts as today's code derives them
+    for chart in view.workload.charts(summarise(view.workload, view.plan, view.records), view.records):
+        assert chart.series
+    assert calibration.findings(summarise(view.workload, view.plan, view.records)) or not view.workload.instrument
