@@ -28,7 +28,7 @@ Coverage of the 95 % interval by simulation, where :func:`precise_enough` decide
     ==========================  =======  =======  =======
 
 With a fixed number of normal observations (4,000 series): 10 give 99.0, 96.7 and 91.7 %, 20 give 98.9, 97.8 and 96.1 %, 40 give 99.0, 98.2
-and 97.1 %. At autocorrelation 0.8, with early stopping, coverage falls to 90 %: a machine that noisy is beyond what 10 observations can tell.
+and 97.1 %. At autocorrelation 0.8, with early stopping, coverage falls to 90 %: 10 observations cannot tell that much.
 
 Nothing here estimates in silence: a value that is not finite, a ratio of values that are not positive, and fewer than 5 observations
 give no interval and say why.
