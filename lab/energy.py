@@ -107,6 +107,7 @@ class EnergySettings:
 
 STANDARD = EnergySettings()
 THOROUGH = EnergySettings(window_s=5.0, observations=6)
+EFFORTS = {"standard": STANDARD, "thorough": THOROUGH}  # by the value of a workload's parameter `energy`
 
 
 def duration_s(n_arms: int, settings: EnergySettings = STANDARD, tick_s: float = 0.1) -> float:

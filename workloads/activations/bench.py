@@ -87,7 +87,7 @@ def mismatch(name: str, x: Tensor, dy: Tensor) -> str:
     (dx_eager,) = torch.autograd.grad(y_eager, plain, dy)
     exact = {"forward": reference.reference64(name, x), "backward": reference.gradient64(name, x, dy)}
     for direction, got, eager in (("forward", y.detach(), y_eager.detach()), ("backward", dx, dx_eager)):
-        found = reference.disagreement(got, exact[direction], eager)
+        found = correctness.disagreement(got, exact[direction], eager)
         if found:
             return f"{direction}: {found}"
     return ""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from lab import energy
 from lab.parameters import Plan
+from lab.shared_parameters import ITEM_BYTES
 from lab.workload import DeviceKind, MemoryNeed
 from workloads.activations.operation_count import tensors_moved
 from workloads.activations.parameters import COPY, ActivationParameters, energy_cell, measured_cells
 
-ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 CACHE_BYTES_ASSUMED = 64 << 20  # a GPU's L2 (H200: 60 MB) or a CPU's last level, for the estimate before any device was asked
 OBSERVATIONS = (10, 20, 40)  # at each look (lab.statistics.LOOKS), for the time estimate
 WARM_UP_S = 0.5
 GRAPH_CALLS = 50  # least number of calls in a replayed graph (lab.timing.GRAPH_CALLS)
 LONG_CALL_S = 5e-3  # launching the few kernels of a block takes some 10 µs: far below 1 % of a call this long
-ENERGY_SETTINGS = {"standard": energy.STANDARD, "thorough": energy.THOROUGH}
 
 # Deliberately low, so that an estimate is rarely short: effective traffic of an unfused expression, and matrix products.
 BYTES_PER_S = {"cpu": 2e9, "cuda": 5e11}
@@ -102,7 +101,7 @@ def _energy_s(plan: Plan, device_kind: DeviceKind) -> float:
     assert isinstance(cell, ActivationParameters)
     if cell.energy == "none" or device_kind != "cuda":
         return 0.0
-    settings = ENERGY_SETTINGS[cell.energy]
+    settings = energy.EFFORTS[cell.energy]
     ways = ("eager" in cell.implementations) + bool({"compiled", "fused"} & set(cell.implementations))
     arms = ways * len(set(cell.functions) - {COPY}) + (cell.mode == "ffn" or COPY in cell.functions)
     total = energy.duration_s(arms, settings)

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lab.correctness import disagreement, failure_of
+from lab.measuring import energy, missing, peak_memory, sampling_of, timed, within
 from lab.records import Event, Phase, Progress, Protocol, Record, Scalar
 from lab.rotation import Rotation, cache_bytes, rotated_buffers
 from lab.statistics import LOOKS
@@ -23,12 +25,11 @@ from lab.workload import Context
 from workloads.activations import ffn
 from workloads.activations.findings import COLD, FRAMEWORK, PARTIAL, WARM
 from workloads.activations.functions import FUNCTIONS, minimum, suppression
-from workloads.activations.implementations import Candidate, candidates, failure_of, role_of
-from workloads.activations.measuring import energy, energy_arms, missing, peak_memory, sampling_of, timed, within
+from workloads.activations.implementations import Candidate, candidates, energy_arms, role_of
 from workloads.activations.operation_count import ASSIGNED, fewest_count, literal_count
 from workloads.activations.parameters import COPY, GELUS, PUBLISHED_N, ActivationParameters, energy_cell, measured_cells
 from workloads.activations.published import EXPRESSIONS, PRODUCT_POWERS
-from workloads.activations.reference import EAGER, disagreement, gradient64, reference64
+from workloads.activations.reference import EAGER, gradient64, reference64
 
 CHECK_ELEMENTS = 1 << 16  # of the fresh random input on which an implementation is compared with float64
 Call = Callable[[Any], Any]
@@ -183,7 +184,7 @@ def comparison(params: ActivationParameters, context: Context, with_energy: bool
         rotation.drop_outputs()
     if with_energy:
         cache, rotation = next(iter(rotations.items()))
-        yield from within(energy(energy_arms(compared, seconds), params, context, dimensions(cache)), 1 - 1 / parts, 1.0)
+        yield from within(energy(energy_arms(compared, seconds), params.energy, context, dimensions(cache)), 1 - 1 / parts, 1.0)
         rotation.drop_outputs()
 
 

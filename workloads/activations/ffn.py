@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lab.correctness import disagreement, failure_of
+from lab.measuring import energy, missing, peak_memory, sampling_of, timed, within
 from lab.records import Event, Phase, Scalar
 from lab.rotation import Rotation, cache_bytes, rotated_buffers
 from lab.timing import Arm, ArmKey
@@ -23,10 +25,9 @@ from lab.workload import Context
 from workloads.activations.costs import device_timed, ffn_flop
 from workloads.activations.findings import COLD, FFN, FFN_WIDTHS, LABELS, NO_ACTIVATION, PARTIAL, STANDARD_WIDTH
 from workloads.activations.functions import FUNCTIONS
-from workloads.activations.implementations import Candidate, Function, candidates, failure_of, role_of
-from workloads.activations.measuring import energy, energy_arms, missing, peak_memory, sampling_of, timed, within
+from workloads.activations.implementations import Candidate, Function, candidates, energy_arms, role_of
 from workloads.activations.parameters import GELUS, ActivationParameters
-from workloads.activations.reference import EAGER, disagreement
+from workloads.activations.reference import EAGER
 
 CHECK_TOKENS = 8  # of the block's own output that are compared with float64
 Buffers = tuple[Tensor, Tensor, Tensor]  # x, W₁, W₂
@@ -112,7 +113,7 @@ def _activations(params: ActivationParameters, context: Context, with_energy: bo
     done = 0.5 if with_energy else 1.0
     seconds = yield from within(_compared(arms, baseline, [rotation], params, context, dimensions), 0.0, done)
     if with_energy:
-        yield from within(energy(energy_arms(arms, seconds), params, context, dimensions), done, 1.0)
+        yield from within(energy(energy_arms(arms, seconds), params.energy, context, dimensions), done, 1.0)
         rotation.drop_outputs()
 
 
@@ -131,7 +132,7 @@ def _widths(params: ActivationParameters, context: Context, with_energy: bool) -
     done = 0.5 if with_energy else 1.0
     yield from within(_compared(arms, arms[0].key, list(rotations.values()), params, context, dimensions), 0.0, done)
     if with_energy:
-        yield from within(energy(arms, params, context, dimensions), done, 1.0)
+        yield from within(energy(arms, params.energy, context, dimensions), done, 1.0)
         for rotation in rotations.values():
             rotation.drop_outputs()
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lab.claims import Claim
 from lab.energy import ENERGY
 from lab.records import Comparison, Estimate, Measured, Protocol
-from workloads.activations.costs import ITEM_BYTES
+from lab.shared_parameters import ITEM_BYTES
 from workloads.activations.functions import FUNCTIONS
 from workloads.activations.parameters import COPY, GELUS
 

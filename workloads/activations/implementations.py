@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from lab.records import Role
+from lab.timing import Arm, ArmKey
 from workloads.activations import fused
+from workloads.activations.findings import LIMITS, SINGLE_KERNEL
 from workloads.activations.functions import FUNCTIONS
 from workloads.activations.parameters import COPY, ActivationParameters
 from workloads.activations.reference import EAGER
@@ -54,15 +56,15 @@ def candidates(params: ActivationParameters, device: str, around: Callable[[Func
                 yield Candidate(name, implementation, around(fused.activation(name)))
 
 
-def failure_of(problem: Callable[[], str]) -> str:
-    """What ``problem`` says is wrong, or the error that it ends with; "" where all is well. Out of memory is passed on.
+def energy_arms(arms: Sequence[Arm], seconds: Mapping[ArmKey, float]) -> list[Arm]:
+    """The arms whose joules are worth their time: of each function the eager one and the fastest single kernel, and the limit.
 
-    No compiler, a refused capability, …: the other arms go on, and the reader sees why this one did not.
+    ``seconds``: mean time per call of each arm that was timed.
     """
-    try:
-        return problem()
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:
-        lines = [line for line in str(error).strip().splitlines() if line.strip()]
-        return f"{type(error).__name__}: {lines[0][:200] if lines else 'no further text'}"
+    chosen = []
+    for name in dict.fromkeys(arm.name for arm in arms):
+        ways = {arm.implementation: arm for arm in arms if arm.name == name and arm.key in seconds}
+        kernels = [arm for way, arm in ways.items() if way in SINGLE_KERNEL and name not in LIMITS]
+        chosen += [arm for way, arm in ways.items() if way == "eager"]
+        chosen += [min(kernels, key=lambda arm: seconds[arm.key])] if kernels else []
+    return chosen

@@ -9,18 +9,18 @@ from typing import Any, Literal, Self
 
 import pydantic
 
+from lab import shared_parameters
 from lab.parameters import ParameterError, Parameters, Plan, parameter
+from lab.shared_parameters import DTYPE_LABELS, DataType, EnergyEffort
 from lab.workload import DeviceKind
 from workloads.activations.functions import FUNCTIONS
 
 FunctionName = Literal["gelu_erf", "gelu_tanh", "silu", "relu", "phi6", "zeta_ln2", "phi3", "phi4", "phi8", "phi12", "copy"]
 Implementation = Literal["numpy", "eager", "compiled", "fused"]
-DataType = Literal["float32", "bfloat16", "float16"]
 Mode = Literal["forward", "forward_backward", "ffn"]
 Cache = Literal["cold", "warm"]
 Expansion = Literal["4", "8/3", "2", "4/3", "1"]
 Multiple = Literal["1", "64", "128"]
-EnergyEffort = Literal["none", "standard", "thorough"]
 
 GELUS = ("gelu_erf", "gelu_tanh")  # the comparator of every claim; the claims do not say which form
 COPY = "copy"  # moves the same bytes and computes nothing: the physical limit of an elementwise function
@@ -54,7 +54,7 @@ class ActivationParameters(Parameters):
         "float32",
         title="Data type",
         help="Halving the bytes halves the time of a function that is limited by memory.",
-        labels={"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"},
+        labels=DTYPE_LABELS,
         group="main",
         sweep=True,
     )
@@ -118,39 +118,14 @@ class ActivationParameters(Parameters):
         scale="log2",
         sweep=True,
     )
-    energy: EnergyEffort = parameter(
-        "none",
-        title="Energy",
-        help="Joules from the GPU's own counter, in the largest cell only: of each function the expression as printed and its fastest "
-        "single kernel. Standard takes about 20 s an arm, thorough about 70 s.",
-        labels={"none": "Not measured", "standard": "Standard", "thorough": "Thorough"},
+    energy: EnergyEffort = shared_parameters.energy(
+        "Joules from the GPU's own counter, in the largest cell only: of each function the expression as printed and its fastest "
+        "single kernel. Standard takes about 20 s an arm, thorough about 70 s."
     )
-    segment_s: float = parameter(
-        0.1,
-        title="Segment",
-        help="Back-to-back calls that make one timed segment last at least this long.",
-        unit="s",
-        ge=0.001,
-        le=2.0,
-        step=0.01,
-    )
-    looks: int = parameter(
-        3,
-        title="Looks",
-        help="Sampling may stop at 10, 20 or 40 observations, when the precision is reached: 1, 2 or 3 of these looks.",
-        ge=1,
-        le=3,
-        step=1,
-    )
-    precision: float = parameter(
-        0.01,
-        title="Precision wanted",
-        help="Half-width of the 95 % interval of each log ratio that ends sampling. It decides nothing else.",
-        ge=0.001,
-        le=0.5,
-        step=0.001,
-    )
-    seed: int = parameter(0, title="Seed", help="Of the random inputs.", ge=0, le=2**31 - 1, step=1)
+    segment_s: float = shared_parameters.segment_s(0.1)
+    looks: int = shared_parameters.looks(3)
+    precision: float = shared_parameters.precision(0.01)
+    seed: int = shared_parameters.seed()
 
     @pydantic.model_validator(mode="after")
     def _has_a_baseline(self) -> Self:

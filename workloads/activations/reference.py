@@ -74,36 +74,3 @@ def gradient64(name: str, x: Tensor, grad_output: Tensor) -> Tensor:
     inputs = x.detach().double().requires_grad_()
     (gradient,) = torch.autograd.grad(EAGER[name](inputs), inputs, grad_output.detach().double())
     return gradient
-
-
-def error_bound(exact: Tensor, eager: Tensor) -> Tensor:
-    """Largest error [same shape, float64] allowed to an implementation whose result has the dtype of ``eager``.
-
-    Derived from what the same-precision eager computation itself gets wrong: twice its largest error relative to max(1, |exact|)
-    over all finite elements, plus one rounding of the result (|exact| · eps) and the smallest subnormal.
-    ``exact`` is the float64 truth, ``eager`` the result at the precision under test. Elements that are not finite are for the
-    caller to compare as such.
-    """
-    info = torch.finfo(eager.dtype)
-    finite = exact.isfinite() & eager.isfinite()
-    scale = exact.abs().clamp(min=1.0)
-    worst = ((eager.double() - exact).abs() / scale)[finite].max() if finite.any() else exact.new_zeros(())
-    return 2.0 * worst * scale + exact.abs() * info.eps + info.smallest_normal * info.eps
-
-
-def disagreement(got: Tensor, exact: Tensor, eager: Tensor) -> str:
-    """Where ``got`` is not ``exact`` within :func:`error_bound`, in words; empty where it is everywhere.
-
-    ``got`` and ``eager`` [same shape and dtype], ``exact`` the float64 truth. An element that is NaN, infinite or overflows
-    in ``got`` or in the truth at that dtype must be the same in both.
-    """
-    rounded = exact.to(got.dtype)
-    finite = got.isfinite() & rounded.isfinite()
-    same = (got == rounded) | (got.isnan() & rounded.isnan())
-    within = (got.double() - exact).abs() <= error_bound(exact, eager)
-    wrong = ~torch.where(finite, within, same)
-    if not wrong.any():
-        return ""
-    first = tuple(int(index) for index in wrong.nonzero()[0])
-    values = f"{got[first].item()!r} instead of {rounded[first].item()!r}"
-    return f"{int(wrong.sum())} of {wrong.numel()} elements differ, first at {first}: {values}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lab import shared_parameters
 from lab.parameters import Parameters, parameter
 from lab.workload import DeviceKind
 
@@ -57,31 +58,9 @@ class CalibrationParameters(Parameters):
         title="Device timer too",
         help="Compare an arm with itself by graph replay as well, where the device has such a timer.",
     )
-    segment_s: float = parameter(
-        0.005,
-        title="Segment",
-        help="Back-to-back calls that make one timed segment last at least this long.",
-        unit="s",
-        ge=0.001,
-        le=2.0,
-        step=0.001,
-    )
-    looks: int = parameter(
-        1,
-        title="Looks",
-        help="Sampling may stop at 10, 20 or 40 observations, when the precision is reached: 1, 2 or 3 of these looks.",
-        ge=1,
-        le=3,
-        step=1,
-    )
-    precision: float = parameter(
-        0.002,
-        title="Precision wanted",
-        help="Half-width of the 95 % interval of each log ratio that ends sampling. It decides nothing else.",
-        ge=0.0001,
-        le=0.5,
-        step=0.001,
-    )
+    segment_s: float = shared_parameters.segment_s(0.005, step=0.001)
+    looks: int = shared_parameters.looks(1)
+    precision: float = shared_parameters.precision(0.002, least=0.0001)
     matrix_repeats: int = parameter(
         2,
         title="Repeats of each matrix product",
@@ -108,7 +87,7 @@ class CalibrationParameters(Parameters):
         le=60.0,
         step=0.1,
     )
-    seed: int = parameter(0, title="Seed", help="Of the random inputs.", ge=0, le=2**31 - 1, step=1)
+    seed: int = shared_parameters.seed()
 
 
 def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lab import energy as lab_energy
 from lab.energy import ENERGY, EnergySettings
 from lab.energy_meter import NO_COUNTER_ON_CPU
 from lab.parameters import Plan
@@ -13,7 +14,7 @@ from lab.records import Progress, Record
 from lab.rotation import Rotation
 from lab.timing import Arm
 from lab.workload import Context
-from workloads.activations import ffn, measuring
+from workloads.activations import ffn, implementations
 from workloads.activations.experiment import run
 from workloads.activations.findings import NO_ACTIVATION
 from workloads.activations.implementations import Candidate
@@ -128,9 +129,9 @@ def test_energy_is_spent_on_the_eager_arm_and_the_fastest_single_kernel():
         ("copy", "eager"): 1.0,
     }
     chosen = [("phi6", "eager"), ("phi6", "fused"), ("gelu_erf", "compiled"), ("copy", "eager")]
-    assert [found.key for found in measuring.energy_arms(arms, seconds)] == chosen
+    assert [found.key for found in implementations.energy_arms(arms, seconds)] == chosen
     # An arm that was excluded from timing has no time, and is not measured.
-    assert [found.key for found in measuring.energy_arms(arms, {("phi6", "compiled"): 1.0})] == [("phi6", "compiled")]
+    assert [found.key for found in implementations.energy_arms(arms, {("phi6", "compiled"): 1.0})] == [("phi6", "compiled")]
 
 
 def test_a_block_computes_both_products_around_the_activation():
@@ -158,9 +159,7 @@ def test_joules_on_a_gpu(values, monkeypatch):
     """Short windows: joules are there, above idle less than gross, and warm runs after cold."""
     from lab.energy_meter import obstacle
 
-    monkeypatch.setitem(
-        measuring.ENERGY_SETTINGS, "standard", EnergySettings(window_s=0.2, observations=2, lead_in_s=0.1, idle_lead_in_s=0.3)
-    )
+    monkeypatch.setitem(lab_energy.EFFORTS, "standard", EnergySettings(window_s=0.2, observations=2, lead_in_s=0.1, idle_lead_in_s=0.3))
     refused = obstacle("cuda:0")
     values = values | {"implementations": ("eager", "fused"), "energy": "standard", "cache": ("cold", "warm")}
     records = [e for e in events_of(device="cuda:0", obstacle=refused, **values) if isinstance(e, Record)]

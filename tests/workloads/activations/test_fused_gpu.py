@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lab.correctness import disagreement
 from workloads.activations import fused
 from workloads.activations.functions import FUNCTIONS
-from workloads.activations.reference import EAGER, disagreement, gradient64, reference64
+from workloads.activations.reference import EAGER, gradient64, reference64
 
 UNAVAILABLE = fused.available("cuda") or ("runs under the interpreter" if fused.INTERPRETED else "")
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(bool(UNAVAILABLE), reason=UNAVAILABLE or "available")]

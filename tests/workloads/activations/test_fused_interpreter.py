@@ -14,9 +14,10 @@ pytestmark = [
 torch = pytest.importorskip("torch")
 pytest.importorskip("triton")
 
+from lab.correctness import disagreement  # noqa: E402
 from workloads.activations import fused  # noqa: E402
 from workloads.activations.functions import FUNCTIONS  # noqa: E402
-from workloads.activations.reference import EAGER, disagreement, gradient64, reference64  # noqa: E402
+from workloads.activations.reference import EAGER, gradient64, reference64  # noqa: E402
 
 DTYPES = [torch.float32, torch.float16]  # the interpreter has no bfloat16
 SPECIAL = (

@@ -1,12 +1,14 @@
-"""What every comparison of the activation experiment does with its arms: time them side by side, take their peak memory and joules."""
+"""What every comparison does with its arms: time them side by side, take their peak memory and their joules. Worker side."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol as Typing
 from typing import TypeVar
 
-from lab.energy import PollingClock, energy_events
+from lab import records
+from lab.energy import EFFORTS, PollingClock, energy_events
 from lab.energy_meter import open_meter
 from lab.load import CudaLoad
 from lab.memory import torch_peak_memory
@@ -26,15 +28,25 @@ from lab.timing import (
     synchronizer,
 )
 from lab.workload import Context
-from workloads.activations.costs import ENERGY_SETTINGS
-from workloads.activations.findings import LIMITS, SINGLE_KERNEL
-from workloads.activations.parameters import ActivationParameters
 
 Dimensions = Mapping[str, Scalar]
 T = TypeVar("T")
 
 
-def sampling_of(params: ActivationParameters) -> Sampling:
+class SamplingParameters(Typing):
+    """Parameters that say how to sample (``lab.shared_parameters``)."""
+
+    @property
+    def segment_s(self) -> float: ...
+
+    @property
+    def precision(self) -> float: ...
+
+    @property
+    def looks(self) -> int: ...
+
+
+def sampling_of(params: SamplingParameters) -> Sampling:
     """How long and how often to measure, from the parameters."""
     return Sampling(segment_s=params.segment_s, precision=params.precision, looks=LOOKS[: params.looks])
 
@@ -51,10 +63,12 @@ def within(events: Generator[Event, None, T], low: float, high: float) -> Genera
         events.close()
 
 
-def missing(arm: Arm, metrics: Sequence[str], reason: str, dimensions: Dimensions) -> Iterator[Record]:
+def missing(
+    arm: Arm, metrics: Sequence[str], reason: str, dimensions: Dimensions, protocol: records.Protocol = "sound"
+) -> Iterator[Record]:
     """One record without a value for each of ``metrics`` (times)."""
     for metric in metrics:
-        yield arm.record("sound", metric, None, "s", reason=reason, dimensions=dimensions)
+        yield arm.record(protocol, metric, None, "s", reason=reason, dimensions=dimensions)
 
 
 def timed(
@@ -65,6 +79,7 @@ def timed(
     dimensions: Dimensions,
     what: str,
     no_device_time: str = "",
+    protocol: records.Protocol = "sound",
 ) -> Generator[Event, None, dict[ArmKey, float]]:
     """Time ``arms`` side by side, per call and in replayed graphs; returns the mean seconds per call of each arm that was timed.
 
@@ -79,7 +94,7 @@ def timed(
     for index, sampler in enumerate(samplers):
         yield Phase("measure", f"{sampler.metric}, {what}")
         for outcome in compare(arms, baseline, sampler, sampling):
-            yield from outcome.records("sound", dimensions)
+            yield from outcome.records(protocol, dimensions)
             if isinstance(outcome, Observation):
                 done = (index + (outcome.index + 1) / max(sampling.looks)) / len(samplers)
                 yield Progress(done, f"{sampler.metric}, {what}")
@@ -88,42 +103,35 @@ def timed(
     device_timer.close()
     if no_device_time:
         for arm in arms:
-            yield from missing(arm, (device_timer.metric,), no_device_time, dimensions)
+            yield from missing(arm, (device_timer.metric,), no_device_time, dimensions, protocol)
     yield Progress(1.0, what)
     return {key: sum(values) / len(values) for key, values in seen.items()}
 
 
-def peak_memory(arms: Sequence[Arm], rotations: Sequence[Rotation], dimensions: Dimensions) -> Iterator[Event]:
+def peak_memory(
+    arms: Sequence[Arm], rotations: Sequence[Rotation], dimensions: Dimensions, protocol: records.Protocol = "sound"
+) -> Iterator[Event]:
     """Peak memory of each arm alone; ``rotations`` hold their outputs."""
     yield Phase("memory", "peak of each arm alone")
     for arm in arms:
-        yield from torch_peak_memory(arm).records("sound", dimensions)
+        yield from torch_peak_memory(arm).records(protocol, dimensions)
         for rotation in rotations:
             rotation.drop_outputs()
 
 
-def energy_arms(arms: Sequence[Arm], seconds: Mapping[ArmKey, float]) -> list[Arm]:
-    """The arms whose joules are worth their time: of each function the eager one and the fastest single kernel, and the limit.
+def energy(
+    arms: Sequence[Arm], effort: str, context: Context, dimensions: Dimensions, protocol: records.Protocol = "sound"
+) -> Generator[Event, None, None]:
+    """Joules per call of ``arms`` side by side, in replayed graphs, with the settings ``lab.energy.EFFORTS[effort]``.
 
-    ``seconds``: mean time per call of each arm that was timed.
+    On a CPU, or where it is refused, the reason for each arm.
     """
-    chosen = []
-    for name in dict.fromkeys(arm.name for arm in arms):
-        ways = {arm.implementation: arm for arm in arms if arm.name == name and arm.key in seconds}
-        kernels = [arm for way, arm in ways.items() if way in SINGLE_KERNEL and name not in LIMITS]
-        chosen += [arm for way, arm in ways.items() if way == "eager"]
-        chosen += [min(kernels, key=lambda arm: seconds[arm.key])] if kernels else []
-    return chosen
-
-
-def energy(arms: Sequence[Arm], params: ActivationParameters, context: Context, dimensions: Dimensions) -> Generator[Event, None, None]:
-    """Joules per call of ``arms`` side by side, in replayed graphs; on a CPU, or where it is refused, the reason for each arm."""
-    yield Phase("energy", f"{len(arms)} arms, {params.energy}")
+    yield Phase("energy", f"{len(arms)} arms, {effort}")
     clock = PollingClock()
     load = CudaLoad(context.device, clock)
     meter = open_meter(context.device, context.energy_obstacle)
     try:
-        yield from energy_events(arms, meter, load, ENERGY_SETTINGS[params.energy], "sound", dimensions)
+        yield from energy_events(arms, meter, load, EFFORTS[effort], protocol, dimensions)
     finally:
         load.close()
     yield Progress(1.0, "energy")
