@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lab import correctness
 from workloads.activations import fused, reference
 from workloads.activations.functions import BASELINES, FUNCTIONS, TECHNIQUES
 from workloads.activations.operation_count import bytes_moved
