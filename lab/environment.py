@@ -421,9 +421,16 @@ def manifest(
 
 
 def completed(
-    manifest: Mapping[str, Any], *, worker_facts: Mapping[str, Any], protocols: Iterable[str], status: str, reason: str, ended_at: float
+    manifest: Mapping[str, Any],
+    *,
+    worker_facts: Mapping[str, Any],
+    data: Iterable[Mapping[str, Any]],
+    protocols: Iterable[str],
+    status: str,
+    reason: str,
+    ended_at: float,
 ) -> dict[str, Any]:
-    """The manifest with what the worker told (its ``facts`` events), which protocols were measured and how the run ended."""
+    """The manifest with what the worker told (its ``facts`` and ``data`` events), which protocols were measured and how the run ended."""
     gpu = None
     if device_kind(manifest["device"]) == "cuda":
         gpu = next((gpu for gpu in _look_for_gpus()[1] if gpu.uuid == manifest["machine"]["gpus"][0]["uuid"]), None)
@@ -433,6 +440,7 @@ def completed(
         "threads": worker_facts.get("threads", manifest["threads"]),
         "versions": {**manifest["versions"], **worker_facts.get("versions", {})},
         "gpu_properties": worker_facts.get("gpu"),
+        "data": [dict(used) for used in data],
         "energy_method": worker_facts.get("energy_method", manifest.get("energy_method")),
         "clocks": {**manifest["clocks"], "end": _clocks(gpu)},
         "ended_at": _iso(ended_at),

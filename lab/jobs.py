@@ -310,9 +310,12 @@ class Engine:
             return
         ended_at = time.time()
         worker_facts = {name: value for event in self.store.events(run_id, kind="facts") for name, value in event.body.items()}
+        # Each cell of a sweep may tell of the same data again.
+        data = {(told["name"], told["sha256"]): told for event in self.store.events(run_id, kind="data") for told in (event.body["data"],)}
         manifest = environment.completed(
             run.manifest,
             worker_facts=worker_facts,
+            data=data.values(),
             protocols=[item.record.protocol for item in self.store.records(run_id)],
             status=ending.status,
             reason=ending.reason,

@@ -1,6 +1,6 @@
 """The values that flow from an experiment to a reader: events out of the worker, estimates, measured claims, charts.
 
-    experiment --(Phase | Progress | Fact | Record)--> worker --events.jsonl--> store --> summary --(Estimate)--> verdicts, charts, CSV
+    experiment --(Event)--> worker --events.jsonl--> store --(StoredRecord)--> summary --(Estimate)--> verdicts, charts, CSV
 
 All values are SI (seconds, joules, bytes); formatting happens in ``lab.ui`` and ``lab.charts`` only.
 """
@@ -76,7 +76,25 @@ class Record:
     whole_run: bool = False
 
 
-Event = Phase | Progress | Fact | Record  # what an experiment yields
+@dataclass(frozen=True, slots=True)
+class DataUsed:
+    """A data set that the run has used; it goes into the manifest's ``data`` list, once however often it is told.
+
+    ``label`` is what measurements call it (``Measured.data``): it tells this data from any other, by its SHA-256 where the name alone
+    does not. ``sizes`` counts the items of each split (train, validation, test). :meth:`lab.data.Dataset.used` makes it.
+    """
+
+    name: str
+    title: str
+    label: str
+    source: str
+    licence: str
+    sha256: str
+    sizes: Mapping[str, int]
+    note: str = ""
+
+
+Event = Phase | Progress | Fact | DataUsed | Record  # what an experiment yields
 
 
 @dataclass(frozen=True, slots=True)

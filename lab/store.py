@@ -105,7 +105,7 @@ class StoreError(RuntimeError):
 
 @dataclass(frozen=True)
 class Event:
-    """One line of a run's event log. ``kind`` is phase, progress, record, facts or end; ``body`` holds its other fields."""
+    """One line of a run's event log. ``kind`` is phase, progress, record, facts, data or end; ``body`` holds its other fields."""
 
     seq: int
     kind: str

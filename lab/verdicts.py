@@ -75,7 +75,8 @@ class Evidence:
     def from_manifest(cls, manifest: Mapping[str, Any]) -> Evidence:
         """From a run's manifest (``lab.environment.manifest``); what the manifest lacks is called unknown."""
         device = str(manifest.get("device") or "")
-        data = [entry.get("name", "") if isinstance(entry, Mapping) else str(entry) for entry in manifest.get("data") or ()]
+        used = [entry if isinstance(entry, Mapping) else {"name": entry} for entry in manifest.get("data") or ()]
+        data = [str(entry.get("label") or entry.get("name") or "") for entry in used]
         return cls(
             hardware=str(manifest.get("hardware") or device or "unknown hardware"),
             hardware_class="gpu" if device.startswith("cuda") else "cpu" if device else "any",

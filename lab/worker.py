@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.records import Event, Fact, Phase, Progress, Record
+from lab.records import DataUsed, Event, Fact, Phase, Progress, Record
 
 MAX_JOB_BYTES = 1 << 20
 PROGRESS_INTERVAL_S = 0.05  # progress events that follow sooner are dropped: nobody could see them
@@ -264,8 +264,10 @@ class _Emitter:
                 self._log.write("progress", cell=self.cell, share=self._share(), fraction=self._fraction, message=event.message)
         elif isinstance(event, Fact):
             self._log.write("facts", **{event.name: event.value})
+        elif isinstance(event, DataUsed):
+            self._log.write("data", data={**dataclasses.asdict(event), "sizes": dict(event.sizes)})
         else:
-            raise TypeError(f"an experiment yields Phase, Progress, Fact or Record, not {type(event).__name__}")
+            raise TypeError(f"an experiment yields Phase, Progress, Fact, DataUsed or Record, not {type(event).__name__}")
 
     def _share(self) -> float:
         return (self.cell + self._fraction) / self._n_cells

@@ -8,6 +8,7 @@ worker process only.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -134,8 +135,9 @@ def _discover(packages: tuple[str, ...]) -> dict[str, Workload]:
     for package_name in packages:
         package = importlib.import_module(package_name)
         for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
-            if info.ispkg:
-                workload = importlib.import_module(f"{package_name}.{info.name}.spec").WORKLOAD
+            spec = f"{package_name}.{info.name}.spec"
+            if info.ispkg and importlib.util.find_spec(spec) is not None:  # a package without a spec declares nothing
+                workload = importlib.import_module(spec).WORKLOAD
                 found[workload.name] = workload
     return found
 

@@ -350,7 +350,13 @@ def test_the_end_of_a_run_completes_its_manifest(monkeypatch: pytest.MonkeyPatch
     look(monkeypatch, FakeNvml({**FULL, "clocks": (900, 2_619)}))
     facts = {"threads": 3, "versions": {"torch": "2.13.0", "cudnn": 91000}, "gpu": {"l2_cache_bytes": 52_428_800}}
     found = environment.completed(
-        started, worker_facts=facts, protocols=["sound", "published", "sound"], status="failed", reason="why", ended_at=120.0
+        started,
+        worker_facts=facts,
+        data=[{"name": "text"}],
+        protocols=["sound", "published", "sound"],
+        status="failed",
+        reason="why",
+        ended_at=120.0,
     )
     assert found["protocols"] == ["published", "sound"]
     assert (found["threads"], found["versions"]["torch"], found["versions"]["cudnn"], found["versions"]["cuda"]) == (
@@ -359,6 +365,7 @@ def test_the_end_of_a_run_completes_its_manifest(monkeypatch: pytest.MonkeyPatch
         91000,
         "13.0",
     )
+    assert (found["data"], started["data"]) == ([{"name": "text"}], [])
     assert found["gpu_properties"] == {"l2_cache_bytes": 52_428_800}
     assert found["energy_method"] == "not measured: the run has not said how"
     assert (found["clocks"]["start"]["sm_clock_hz"], found["clocks"]["end"]["sm_clock_hz"]) == (1_200_000_000, 900_000_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -95,6 +96,17 @@ def header(data: bytes) -> str:
 
 
 # --- columns and cells -------------------------------------------------------------------------------------------------------
+
+
+def test_the_manifest_and_the_evidence_name_the_data_used() -> None:
+    used = {"name": "text", "title": "Text", "label": "Text 3f2a", "source": "CPython", "licence": "PSF", "sha256": "3f2a", "note": ""}
+    view = view_of([record(), record("old", 2e-3)])
+    view = dataclasses.replace(view, manifest={**view.manifest, "data": [{**used, "sizes": {"train": 8, "validation": 1, "test": 1}}]})
+    files = export.bundle(view)
+    assert json.loads(files["manifest.json"])["data"] == [{**used, "sizes": {"train": 8, "validation": 1, "test": 1}}]
+    assert json.loads(export.as_json(view))["manifest"]["data"][0]["sha256"] == "3f2a"
+    (speed, *_) = rows(files["verdicts.csv"])
+    assert speed["evidence"] == "Some CPU; Text 3f2a; 2026-11-21"
 
 
 def test_columns_are_the_contract() -> None:

@@ -89,7 +89,14 @@ def test_a_run_ends_with_its_reason_and_keeps_its_records(engine: Engine, submit
     assert len(engine.store.records(run_id)) == 6
     assert (run.manifest["status"], run.manifest["reason"], run.manifest["protocols"]) == (status, reason, ["sound"])
     assert run.manifest["energy_method"] == "not measured: n = 1024 draws nothing"  # the last fact of that name
+    assert [used["label"] for used in run.manifest["data"]] == ["made-up 0f0f"]  # also of a run that failed
     assert engine.wait(submit()).status == "finished"  # the next run works
+
+
+def test_data_that_each_cell_used_is_listed_once(engine: Engine, submit: Submit) -> None:
+    run = engine.wait(submit(n="4,8", repeats="1"))
+    assert [used["name"] for used in run.manifest["data"]] == ["made_up"]
+    assert len(engine.store.events(run.id, kind="data")) == 2
 
 
 def test_the_last_words_of_a_crash_are_told(engine: Engine, submit: Submit) -> None:

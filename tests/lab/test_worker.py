@@ -90,6 +90,7 @@ def test_a_run_tells_phases_facts_records_and_its_end(worker: Worker) -> None:
     events = worker.events()
     assert [event["seq"] for event in events] == list(range(len(events)))
     assert [event["kind"] for event in events[:4]] == ["phase", "phase", "facts", "phase"]
+    assert [event["data"]["sizes"] for event in events if event["kind"] == "data"] == 2 * [{"train": 2, "validation": 1, "test": 1}]
     assert [event["name"] for event in events if event["kind"] == "phase"] == ["start", "import", "measure", "measure"]
     # Two cells of two repeats with two arms; values 1 ms · (1 + repeat/100) for the new arm and twice that for the old one.
     assert [(event["cell"], event["record"]["arm"], event["record"]["value"]) for event in events if event["kind"] == "record"] == [
@@ -128,7 +129,7 @@ def test_chatter_does_not_mix_with_events(worker: Worker) -> None:
         ("cuda_out_of_memory", "out of memory: lower n (CUDA out of memory. Tried to allocate 20.00 GiB)"),
         ("invalid_value", "invalid input: n: '3' is not allowed; allowed: an even number"),
         ("error", "RuntimeError: first line of the error"),
-        ("not_an_event", "TypeError: an experiment yields Phase, Progress, Fact or Record, not str"),
+        ("not_an_event", "TypeError: an experiment yields Phase, Progress, Fact, DataUsed or Record, not str"),
     ],
 )
 def test_an_error_ends_the_run_with_one_line_and_a_traceback_in_the_log(worker: Worker, ending: str, reason: str) -> None:

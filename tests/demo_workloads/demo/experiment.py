@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 
 from lab.parameters import ParameterError
-from lab.records import Event, Fact, Phase, Progress, Record, Role
+from lab.records import DataUsed, Event, Fact, Phase, Progress, Record, Role
 from lab.workload import Context
 from tests.demo_workloads.demo.spec import Parameters
 
@@ -29,6 +29,8 @@ def run(params: Parameters, context: Context) -> Iterator[Event]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE_LIMIT_BYTES, FILE_SIZE_LIMIT_BYTES))
     yield Phase("measure", f"n = {params.n}")
     yield Fact("energy_method", f"not measured: n = {params.n} draws nothing")
+    sizes = {"train": 2, "validation": 1, "test": 1}
+    yield DataUsed("made_up", "Made-up data", "made-up 0f0f", "this test suite", "public domain", "0f" * 32, sizes)  # each cell says so
     for repeat in range(params.repeats):
         if params.chatter:
             print(f'{{"seq": 0, "kind": "chatter {repeat}"}}', flush=True)  # looks like an event on purpose
