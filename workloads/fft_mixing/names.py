@@ -1,0 +1,41 @@
+"""Names of arms, implementations, parts and metrics of the FFT-Mix experiment, and what readers call them. Light."""
+
+from __future__ import annotations
+
+FFT_MIX, ATTENTION, FNET, CONVOLUTION = "fft_mix", "attention", "fnet", "depthwise_conv"
+PROJECTION, COPY = "projection", "copy"
+PEERS = (FNET, CONVOLUTION)
+LIMITS = (PROJECTION, COPY)  # what no FFT-Mix layer can do without
+
+EAGER, FUSED = "eager", "fused"
+MODULE = "module"  # multi-head attention called so that it returns its weights
+SDPA = "sdpa"  # scaled dot-product attention, the framework choosing the backend
+SDPA_BACKENDS = {"sdpa_cudnn": "cuDNN", "sdpa_flash": "flash", "sdpa_efficient": "memory-efficient", "sdpa_math": "math"}
+
+# Parts of a run, the dimension "part" of every record.
+COUNT, LAYER, TRAINING_STEP = "count", "layer", "training step"
+PUBLISHED_TRAINING, SOUND_TRAINING = "published training", "sound training"
+
+PARAMETER_COUNT = "parameters"
+SMALLEST_CALL = "smallest_call_s"
+TRAIN_LOSS, VALIDATION_LOSS = "train_loss", "validation_loss"
+VALIDATION_ACCURACY, TEST_ACCURACY = "validation_accuracy", "test_accuracy"
+ACCURACY_GAIN, GAIN_LOW, GAIN_HIGH = "accuracy_gain", "accuracy_gain_low", "accuracy_gain_high"
+CHANCE = "chance_accuracy"
+
+LABELS = {
+    FFT_MIX: "FFT-Mix",
+    ATTENTION: "attention",
+    FNET: "FNet",
+    CONVOLUTION: "depthwise convolution",
+    PROJECTION: "projection alone",
+    COPY: "one pass over memory",
+    EAGER: "PyTorch eager",
+    "circulant": "products with circulant matrices",
+    FUSED: "one own kernel",
+    MODULE: "module returning its weights",
+    SDPA: "fused attention, backend by PyTorch",
+    **{name: f"{title} backend" for name, title in SDPA_BACKENDS.items()},
+    "batched": "all seeds in one batch",
+    COUNT: "count",
+}
