@@ -19,8 +19,8 @@ CLASSIFICATION: Mapping[str, ItemMetric] = {"loss": item_cross_entropy, "accurac
 class Evaluation:
     """Metrics of every model on the same examples: ``evaluation(model)`` gives their means [M], ``items(model)`` each example's [M, n].
 
-    ``inputs`` [n, …] and ``targets`` [n, …]; with ``owners`` they are [D, n, …], and model i is evaluated on data set ``owners[i]``. At most
-    ``batch_size`` examples are run at once. A metric that gives several values per example (one per token) is averaged within it.
+    ``inputs`` [n, …] and ``targets`` [n, …]; with ``owners`` they are [D, n, …], and model i is evaluated on data set ``owners[i]``. At
+    most ``batch_size`` examples are run at once. A metric that gives several values per example (one per token) is averaged within it.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class Evaluation:
         model.eval()
         with torch.no_grad():
             for start in range(0, self._inputs.shape[1], self.batch_size):
-                inputs, targets = (
-                    self._of_models(data[:, start : start + self.batch_size], models) for data in (self._inputs, self._targets)
-                )
-                outputs = model(inputs)
+                end = start + self.batch_size
+                outputs = model(self._of_models(self._inputs[:, start:end], models))
+                targets = self._of_models(self._targets[:, start:end], models)
                 for name, metric in self.metrics.items():
-                    parts[name].append(metric(outputs, targets).flatten(2).mean(2) if outputs.dim() > 3 else metric(outputs, targets))
+                    values = metric(outputs, targets)
+                    parts[name].append(values.flatten(2).mean(2) if values.dim() > 2 else values)
         model.train(training)
         return {name: torch.cat(values, 1) for name, values in parts.items()}
 

@@ -3,8 +3,8 @@
 Between two points nothing waits for the device, and on a GPU a step is one replay of a CUDA graph (small models are bound by launches,
 not by arithmetic). At each point losses come to the host, and models that diverged are found.
 
-**Diverged**: a loss that is not finite or more than ``exploded`` times the model's first, or parameters that are not finite. From the point at
-which this is found, the model's parameters are NaN, and so is everything computed from them: nothing of it can pass for a result. The
+**Diverged**: a loss that is not finite or more than ``exploded`` times the model's first, or parameters that are not finite. From the point
+at which this is found, the model's parameters are NaN, and so is everything computed from them: nothing of it can pass for a result. The
 other models share no arithmetic with it and go on as if it were not there.
 """
 

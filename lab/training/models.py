@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -41,9 +42,7 @@ class Mlp(Batched):
         if len(widths) < 3:
             raise ParameterError("depth", len(widths) - 2, "a whole number of at least 1 (hidden layers)")
         self.activation = activation
-        self.layers = nn.ModuleList(
-            Linear(n_models, fan_in, fan_out, scheme=scheme) for fan_in, fan_out in zip(widths, widths[1:], strict=False)
-        )
+        self.layers = nn.ModuleList(Linear(n_models, fan_in, fan_out, scheme=scheme) for fan_in, fan_out in pairwise(widths))
         self.dropouts = nn.ModuleList(Dropout(n_models, dropout) for _ in widths[1:-1])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,8 +98,8 @@ def blocks(
 class CharacterModel(Batched):
     """Transformer that predicts the next token: ids [M, batch, seq_len ≤ context] → logits [M, batch, seq_len, vocabulary].
 
-    Token and learned position embeddings, pre-norm blocks, a last norm, a linear head (``tied``: the transposed token embedding). A ``mixer``
-    of one's own must be causal.
+    Token and learned position embeddings, pre-norm blocks, a last norm, a linear head (``tied``: the transposed token embedding). A
+    ``mixer`` of one's own must be causal.
     """
 
     def __init__(
@@ -137,9 +136,9 @@ class CharacterModel(Batched):
 class SequenceClassifier(Batched):
     """Transformer that names the class of a sequence: [M, batch, seq_len ≤ context, features] → logits [M, batch, n_classes].
 
-    With ``tokens`` inputs are ids [M, batch, seq_len] below ``features``. Inputs are projected (ids: embedded) to ``d_model``, learned positions
-    are added; pre-norm blocks (not causal), a last norm, read-out, linear head. ``readout``: mean over the sequence, or its last place,
-    where a query stands.
+    With ``tokens`` inputs are ids [M, batch, seq_len] below ``features``. Inputs are projected (ids: embedded) to ``d_model``, learned
+    positions are added; pre-norm blocks (not causal), a last norm, read-out, linear head. ``readout``: mean over the sequence, or its last
+    place, where a query stands.
     """
 
     def __init__(
@@ -201,7 +200,7 @@ class ConvNet(Batched):
             raise ParameterError("depth", halvings, f"convolutions that leave a pixel of {image[0]} × {image[1]} after halving")
         self.activation = activation
         self.convolutions = nn.ModuleList(
-            Conv2d(n_models, fan_in, fan_out, 3, padding=1, scheme=scheme) for fan_in, fan_out in zip(channels, channels[1:], strict=False)
+            Conv2d(n_models, fan_in, fan_out, 3, padding=1, scheme=scheme) for fan_in, fan_out in pairwise(channels)
         )
         self.dropout = Dropout(n_models, dropout)
         self.head = Linear(n_models, channels[-1] * height * width, n_classes)
