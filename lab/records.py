@@ -168,7 +168,11 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line, bar group or marker set of a chart. ``low``/``high`` bound 95 % intervals where given (same length as ``y``)."""
+    """One line, bar group or set of points of a chart, or one row of a heat map.
+
+    ``low``/``high`` bound an interval of each ``y`` where given (same length), ``x_low``/``x_high`` one of each ``x`` of a scatter. ``z``
+    is the third coordinate of a "scatter3d". ``labels`` names the points of a scatter for those who ask what one is ("threshold 0.01").
+    """
 
     name: str
     x: tuple[Scalar, ...]
@@ -176,20 +180,30 @@ class Series:
     low: tuple[float | None, ...] = ()
     high: tuple[float | None, ...] = ()
     emphasis: Literal["technique", "baseline", "limit"] = "technique"
+    x_low: tuple[float | None, ...] = ()
+    x_high: tuple[float | None, ...] = ()
+    z: tuple[float | None, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
     """A figure as data: ``lab.charts`` draws it in the theme, gives it its alt text and puts the same numbers in a table.
 
-    ``y_unit`` is SI ("s", "B/s", "J"); the drawing picks the prefix. ``limits`` maps the name of a physical limit to its value.
+    ``kind``: "line" (intervals are bars, on a dense curve a translucent band), "bar", "scatter" (points alone, with intervals of x and y),
+    "scatter3d" (points, ``z_title`` names the third axis), "heatmap" (each series is a row, its ``y`` the values of the cells at ``x``,
+    ``rows_title`` says what the rows are; ``y_log`` makes the colour logarithmic and ``y_range`` bounds it).
+
+    ``y_unit`` is SI ("s", "B/s", "J"); the drawing picks the prefix, of a scatter also that of ``x_unit``. ``limits`` maps the name of a
+    physical limit to its value on the y axis, ``marks`` the name of an event (a stopping point, a crossover) to its place on the x axis.
     ``calibrated`` names limits of ``lab.calibration`` in the y unit: they are drawn where the run's device was calibrated before the run.
-    ``alt`` says in one sentence what the chart shows (not what it looks like). ``takeaway`` is shown above it.
+    ``interval`` is what ``low``/``high`` bound, in words. ``alt`` says in one sentence what the chart shows (not what it looks like).
+    ``takeaway`` is shown above it.
     """
 
     key: str
     title: str
-    kind: Literal["line", "bar"]
+    kind: Literal["line", "bar", "scatter", "scatter3d", "heatmap"]
     x_title: str
     y_title: str
     y_unit: str
@@ -203,6 +217,10 @@ class Chart:
     takeaway: str = ""
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
+    marks: Mapping[str, float] = field(default_factory=dict)
+    interval: str = "95 % interval"
+    z_title: str = ""
+    rows_title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -138,6 +139,158 @@ def test_the_table_of_a_rate_says_what_share_of_each_limit_was_reached() -> None
     table = charts.table(rates)
     assert list(table.columns) == ["Function", "Series", "Rate", "95 % interval", "Share of copy"]
     assert table["Share of copy"].tolist() == ["95 %", "–", "100 %"]  # 3.8/4, nothing measured, the limit itself
+
+
+CURVE = dataclasses.replace(
+    LINE,
+    x_log=False,
+    x_unit="",
+    y_title="Loss",
+    y_unit="",
+    series=(
+        Series("mean", tuple(range(50)), (1.0,) * 10 + (None,) + (1.0,) * 39, (0.5,) * 50, (2.0,) * 50),
+        Series("other", (0, 49), (3.0, 1.0)),
+    ),
+    limits={},
+    marks={"stopped": 20.0},
+    interval="range over 5 seeds",
+)
+
+
+def test_the_intervals_of_a_dense_curve_are_a_band_that_ends_where_a_value_is_missing() -> None:
+    band, line, other = charts.figure(CURVE).data
+    assert (band.fill, band.showlegend, band.hoverinfo, line.error_y.array) == ("toself", False, "skip", None)
+    # Points 0 to 9 there and back, a break, points 11 to 49 there and back, a break: 20 + 1 + 78 + 1.
+    assert len(band.x) == len(band.y) == 100
+    assert band.x[:11] == (*range(10), 9)
+    assert (band.y[0], band.y[19], band.y[20]) == (2.0, 0.5, None)
+    assert band.legendgroup == line.legendgroup != other.legendgroup
+
+
+def test_a_mark_is_a_vertical_line_with_its_name() -> None:
+    (mark,) = charts.figure(CURVE).layout.shapes
+    assert (mark.x0, mark.x1, mark.yref, mark.label.text) == (20.0, 20.0, "paper", "stopped")
+    assert charts.table(CURVE).iloc[-1].tolist() == ["20", "stopped", "–", "–"]
+
+
+def test_the_table_says_what_the_interval_is() -> None:
+    assert list(charts.table(CURVE).columns) == ["N", "Series", "Loss", "Range over 5 seeds"]
+    assert "range over 5 seeds: 0.500 to 2" in charts.figure(CURVE).data[1].hovertext[0]
+
+
+FRONTIER = Chart(
+    key="frontier",
+    title="Accuracy against energy",
+    kind="scatter",
+    x_title="Energy",
+    x_unit="J",
+    y_title="Test accuracy",
+    y_unit="%",
+    series=(
+        Series(
+            "entropy",
+            (2000.0, 4000.0),
+            (97.0, 98.0),
+            (96.0, 97.5),
+            (97.5, 98.5),
+            x_low=(1900.0, 3500.0),
+            x_high=(2300.0, 4100.0),
+            labels=("threshold 0.05", "threshold 0.01"),
+        ),
+        Series("patience", (3000.0,), (98.1,), emphasis="baseline"),
+    ),
+    alt="Accuracy against energy.",
+)
+
+
+def test_a_scatter_has_intervals_both_ways_and_a_prefix_on_each_axis() -> None:
+    figure = charts.figure(FRONTIER)
+    points, alone = figure.data
+    assert figure.layout.xaxis.title.text == "Energy (kJ)"
+    assert (points.mode, points.x, alone.x) == ("markers", (2.0, 4.0), (3.0,))
+    # In kJ: 2 with 1.9 to 2.3, 4 with 3.5 to 4.1. In points: 97 with 96 to 97.5, 98 with 97.5 to 98.5.
+    assert points.error_x.array == pytest.approx((0.3, 0.1))
+    assert points.error_x.arrayminus == pytest.approx((0.1, 0.5))
+    assert points.error_y.array == pytest.approx((0.5, 0.5))
+    assert alone.error_x.array is None
+    assert points.hovertext[0] == (
+        "<b>entropy</b><br>threshold 0.05<br>Energy: 2 kJ<br>95 % interval: 1.90 to 2.30 kJ<br>"
+        "Test accuracy: 97 %<br>95 % interval: 96 to 97.5 %"
+    )
+
+
+def test_the_table_of_a_scatter_names_its_points() -> None:
+    table = charts.table(FRONTIER)
+    assert list(table.columns) == ["Point", "Energy (J)", "95 % interval of Energy", "Series", "Test accuracy", "95 % interval"]
+    assert table.iloc[0].tolist() == ["threshold 0.05", "2 kJ", "1.90 to 2.30 kJ", "entropy", "97 %", "96 to 97.5 %"]
+    assert table.iloc[2].tolist() == ["–", "3 kJ", "–", "patience", "98.1 %", "–"]
+
+
+def test_points_in_three_dimensions_have_three_named_axes() -> None:
+    series = (Series("loss", (1.0, 2.0), (2.0, 3.0), z=(3.0, 4.0)),)
+    chart = dataclasses.replace(FRONTIER, kind="scatter3d", x_title="a", x_unit="", y_title="b", y_unit="", z_title="c", series=series)
+    figure = charts.figure(chart)
+    assert (figure.data[0].type, figure.data[0].z) == ("scatter3d", (3.0, 4.0))
+    scene = figure.layout.scene
+    assert [axis.title.text for axis in (scene.xaxis, scene.yaxis, scene.zaxis)] == ["a", "b", "c"]
+    assert charts.table(chart).to_dict("list") == {"a": ["1", "2"], "Series": ["loss", "loss"], "b": ["2", "3"], "c": ["3", "4"]}
+
+
+LOAD = Chart(
+    key="load",
+    title="Load",
+    kind="heatmap",
+    x_title="step",
+    y_title="Share of tokens",
+    y_unit="%",
+    rows_title="expert",
+    series=(Series("expert 1", (0, 100), (50.0, 20.0)), Series("expert 2", (100, 200), (80.0, None))),
+    alt="Share of the tokens that each expert gets over training.",
+)
+
+
+def test_a_heat_map_has_one_row_per_series_and_empty_cells_where_there_is_no_value() -> None:
+    figure = charts.figure(LOAD)
+    (cells,) = figure.data
+    assert (cells.x, cells.y) == ((0, 100, 200), ("expert 1", "expert 2"))
+    assert [list(row) for row in cells.z] == [[50.0, 20.0, None], [None, 80.0, None]]
+    assert cells.hovertext[0][1] == "expert: <b>expert 1</b><br>step: 100<br>Share of tokens: 20 %"
+    assert (cells.colorbar.title.text, figure.layout.yaxis.autorange) == ("Share of tokens (%)", "reversed")
+
+
+def test_a_logarithmic_heat_map_colours_by_decades() -> None:
+    chart = dataclasses.replace(LOAD, y_unit="", y_log=True, series=(Series("row", ("a", "b", "c"), (0.01, 10.0, 0.0)),))
+    (cells,) = charts.figure(chart).data
+    assert list(cells.z[0]) == [pytest.approx(-2), pytest.approx(1), None]  # zero has no logarithm
+    assert list(cells.colorbar.ticktext) == ["0.0100", "0.100", "1", "10"]
+
+
+def test_the_table_of_a_heat_map_is_its_matrix() -> None:
+    assert charts.table(LOAD).to_dict("split")["data"] == [
+        ["expert 1", "50 %", "20 %", "not measured"],
+        ["expert 2", "not measured", "80 %", "not measured"],
+    ]
+    assert list(charts.table(LOAD).columns) == ["expert \\ step", "0", "100", "200"]
+
+
+def test_the_table_of_a_large_heat_map_is_a_part_of_it_and_says_so() -> None:
+    rows = tuple(Series(str(row), tuple(range(200)), (float(row),) * 200) for row in range(100))
+    table = charts.table(dataclasses.replace(LOAD, series=rows))
+    assert table.shape == (64, 65)  # 64 of 200 columns, so 4096 / 64 = 64 of 100 rows, and the column with their names
+    assert table.columns[0] == "expert \\ step (part of 100 × 200)"
+    assert (table.columns[-1], table.iloc[-1, 0]) == ("199", "99")
+
+
+def test_rows_of_a_heat_map_take_no_style_from_series() -> None:
+    assert set(charts.styles([LOAD, LINE])) == {"new", "old"}
+
+
+@pytest.mark.parametrize("kind", ["line", "bar", "scatter", "scatter3d", "heatmap"])
+@pytest.mark.parametrize("series", [(), (Series("empty", (), ()),), (Series("missing", (1.0,), (None,), z=(None,)),)])
+def test_every_kind_can_be_drawn_without_a_value(kind: Literal["line"], series: tuple[Series, ...]) -> None:
+    chart = dataclasses.replace(LINE, kind=kind, series=series, limits={})
+    assert charts.figure(chart).layout.height
+    assert len(charts.table(chart)) <= 1
 
 
 def _chart(names: list[str]) -> Chart:
