@@ -50,7 +50,7 @@ def planted(
 ) -> Tokens:
     """Tokens in ``n_planted`` clusters, each head with centres and an order of tokens of its own.
 
-    ``tied``: keys are the queries (else the noise of keys is their own). ``clustered_values``: values have centres too, with the same spread;
+    ``tied``: keys are the queries (else the noise of keys is their own). ``clustered_values``: values have centres too, of the same spread;
     else they are standard normal. ``largest``: as in :func:`planted_sizes`.
     """
     generator = torch.Generator(device).manual_seed(seed)

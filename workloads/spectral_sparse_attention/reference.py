@@ -43,7 +43,7 @@ def edge_bias(clusters: Clusters, samples: Samples, first: int, last: int, *, we
     labels = clusters.labels.long()
     n = labels.shape[-1]
     bias = torch.full((*labels.shape[:-1], last - first, n), -torch.inf, dtype=torch.float64, device=labels.device)
-    rows = samples.rows.long()[..., first:last]
+    rows = samples.rows(clusters)[..., first:last]
     keys = samples.keys.long().gather(-2, rows[..., None].expand(*rows.shape, samples.keys.shape[-1]))
     weight = samples.log_weight.gather(-1, rows) if weighted else torch.zeros(rows.shape, dtype=torch.float64, device=labels.device)
     # Places without a sample (−1) write into a column of their own, which is cut off.

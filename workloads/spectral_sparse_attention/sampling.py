@@ -28,20 +28,15 @@ WORD = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class Samples:
-    """Sampled keys, and which query uses which of them.
+    """Sampled keys of each row.
 
-    ``keys`` [*, R, s]: positions of the sampled keys of each row, −1 where there are fewer than s. ``rows`` [*, N]: the row of each query.
-    ``population`` [*, R]: how many keys each row was drawn from; where none is −1 and all were drawn, that is s itself.
+    ``keys`` [*, R, s]: positions of the sampled keys of each row; min(s, population) of them, then −1. ``population`` [*, R]: how many keys
+    the row was drawn from. ``queries_per_row``: how many queries share a row; 0 where every query has its own (R = N).
     """
 
     keys: Tensor
-    rows: Tensor
     population: Tensor
-
-    @property
-    def drawn(self) -> Tensor:
-        """Keys drawn in each row [*, R]."""
-        return (self.keys >= 0).sum(-1)
+    queries_per_row: int
 
     @property
     def log_weight(self) -> Tensor:
@@ -49,8 +44,16 @@ class Samples:
 
         So that, over the draws, the expected sum over the sampled keys is the sum over all keys of the population.
         """
-        ratio = self.population.double() / self.drawn.clamp(min=1)
-        return torch.where(self.drawn > 0, ratio.clamp(min=1).log(), 0.0)
+        drawn = self.population.clamp(max=self.keys.shape[-1])
+        return torch.where(drawn > 0, (self.population.double() / drawn.clamp(min=1)).log(), 0.0)
+
+    def rows(self, clusters: Clusters) -> Tensor:
+        """The row of each query [*, N], given the clusters that the samples were drawn for."""
+        labels, offsets = clusters.labels.long(), clusters.offsets.long()
+        if not self.queries_per_row:
+            return torch.arange(labels.shape[-1], device=labels.device).expand_as(labels)
+        within = clusters.places - offsets.gather(-1, labels)
+        return row_starts(clusters, self.queries_per_row).gather(-1, labels) + within // self.queries_per_row
 
 
 def check_sample_count(n_samples: int, n_tokens: int) -> None:
@@ -149,7 +152,7 @@ def per_query(clusters: Clusters, n_samples: int, *, seed: int = 0, causal: bool
         population = positions - within
     else:
         population = n - clusters.sizes.long().gather(-1, labels)
-    return Samples(_draw(clusters, labels, population, n_samples, seed), positions, population)
+    return Samples(_draw(clusters, labels, population, n_samples, seed), population, 0)
 
 
 def shared(clusters: Clusters, n_samples: int, *, queries_per_row: int = QUERIES_PER_ROW, seed: int = 0, causal: bool = False) -> Samples:
@@ -173,6 +176,4 @@ def shared(clusters: Clusters, n_samples: int, *, queries_per_row: int = QUERIES
     last = order.gather(-1, (end - 1).clamp(min=0))
     population = last + 1 - (end - first) if causal else n - size
     population = torch.where(used, population, 0)
-    within = clusters.places - offsets.gather(-1, labels)
-    rows = starts.gather(-1, labels) + within // queries_per_row
-    return Samples(_draw(clusters, cluster, population, n_samples, seed), rows, population)
+    return Samples(_draw(clusters, cluster, population, n_samples, seed), population, queries_per_row)
