@@ -197,7 +197,10 @@ def _scene(chart: Chart) -> dict[str, object]:
     """Axes of three dimensions on the page's own background, turned by dragging."""
     titles = {"xaxis": _with_unit(chart.x_title, chart.x_unit), "yaxis": _with_unit(chart.y_title, chart.y_unit), "zaxis": chart.z_title}
     axis = {"backgroundcolor": "rgba(0, 0, 0, 0)", "gridcolor": NEUTRAL, "zerolinecolor": NEUTRAL}
-    return {**{name: {**axis, "title": {"text": title}} for name, title in titles.items()}, "dragmode": "orbit", "aspectmode": "cube"}
+    # Not along the diagonal, as Plotly would look: delayed copies of a slow series lie on it, and would all fall on one spot.
+    camera = {"eye": {"x": 1.7, "y": -1.4, "z": 0.6}}
+    named = {name: {**axis, "title": {"text": title}} for name, title in titles.items()}
+    return {**named, "camera": camera, "dragmode": "orbit", "aspectmode": "cube"}
 
 
 def _error_bars(
@@ -270,7 +273,7 @@ def _limit(text: str, y: float) -> dict[str, object]:
 
 def _mark(text: str, x: float) -> dict[str, object]:
     """An event: a vertical line across the whole plot with its name along it."""
-    label = {"text": text, "textposition": "end", "font": {"color": NEUTRAL, "size": 12}, "padding": 4}
+    label = {"text": text, "textposition": "end", "xanchor": "right", "font": {"color": NEUTRAL, "size": 12}, "padding": 4}
     line = {"color": NEUTRAL, "dash": "dashdot", "width": 1.5}
     return {"type": "line", "xref": "x", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": line, "label": label}
 
