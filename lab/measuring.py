@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Protocol as Typing
 from typing import TypeVar
 
@@ -30,6 +32,8 @@ from lab.timing import (
 from lab.workload import Context
 
 Dimensions = Mapping[str, Scalar]
+NO_THRESHOLDS: Mapping[ArmKey, float] = MappingProxyType({})
+LAUNCHES_HIDDEN = "launching is hidden behind the device's work: the time per call is the device's"
 T = TypeVar("T")
 
 
@@ -80,10 +84,12 @@ def timed(
     what: str,
     no_device_time: str = "",
     protocol: records.Protocol = "sound",
+    hidden_launches: Mapping[ArmKey, float] = NO_THRESHOLDS,
 ) -> Generator[Event, None, dict[ArmKey, float]]:
     """Time ``arms`` side by side, per call and in replayed graphs; returns the mean seconds per call of each arm that was timed.
 
-    ``no_device_time`` says why graphs are not replayed; on a CPU there is no such timer.
+    ``no_device_time`` says why graphs are not replayed; on a CPU there is no such timer. ``hidden_launches``: for an arm, the seconds per
+    call from which on launching is hidden behind the device's work, so that a replay would repeat the latency: it is left out.
     """
     no_device_time = no_device_time if device.startswith("cuda") else NO_DEVICE_TIMER
     samplers: list[Sampler] = [LatencySampler(synchronizer(device))]
@@ -92,6 +98,14 @@ def timed(
         samplers.append(device_timer)
     seen: dict[ArmKey, list[float]] = {}
     for index, sampler in enumerate(samplers):
+        if sampler is device_timer:
+            hidden = [arm for arm in arms if arm.key in seen and _mean(seen[arm.key]) >= hidden_launches.get(arm.key, math.inf)]
+            for arm in hidden:
+                yield from missing(arm, (device_timer.metric,), LAUNCHES_HIDDEN, dimensions, protocol)
+            arms = [arm for arm in arms if arm not in hidden]
+            if not arms:
+                break
+            baseline = baseline if baseline in [arm.key for arm in arms] else arms[0].key
         yield Phase("measure", f"{sampler.metric}, {what}")
         for outcome in compare(arms, baseline, sampler, sampling):
             yield from outcome.records(protocol, dimensions)
@@ -105,7 +119,11 @@ def timed(
         for arm in arms:
             yield from missing(arm, (device_timer.metric,), no_device_time, dimensions, protocol)
     yield Progress(1.0, what)
-    return {key: sum(values) / len(values) for key, values in seen.items()}
+    return {key: _mean(values) for key, values in seen.items()}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def peak_memory(

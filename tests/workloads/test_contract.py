@@ -39,6 +39,17 @@ SMALLEST = {
     },
     "activations": ACTIVATIONS | {"n": "1024", "cache": "cold,warm"},
     "activations/ffn": ACTIVATIONS | {"mode": "ffn", "d_model": "16", "expansion": "4/3", "tokens": "8", "energy": "standard"},
+    "fft_mixing": {
+        "seq_len": "64",
+        "d_model": "16",
+        "n_heads": "2",
+        "tokens": "64",
+        "tasks": "recall",
+        "steps": "2",
+        "seeds": "2",
+        "segment_s": "0.001",
+        "looks": "1",
+    },
 }
 
 NAMES = sorted(name for name in workloads() if name != "demo")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lab.records import Scalar
+
 FFT_MIX, ATTENTION, FNET, CONVOLUTION = "fft_mix", "attention", "fnet", "depthwise_conv"
 PROJECTION, COPY = "projection", "copy"
 PEERS = (FNET, CONVOLUTION)
@@ -23,6 +25,20 @@ VALIDATION_ACCURACY, TEST_ACCURACY = "validation_accuracy", "test_accuracy"
 ACCURACY_GAIN, GAIN_LOW, GAIN_HIGH = "accuracy_gain", "accuracy_gain_low", "accuracy_gain_high"
 CHANCE = "chance_accuracy"
 
+DIMENSIONS = ("part", "pass", "seq_len", "batch_size", "d_model", "task", "data", "seeds", "distance", "step")
+
+
+def dimensions_of(part: str, *, direction: str = "", **values: Scalar) -> dict[str, Scalar]:
+    """All dimensions of a record of ``part``, ``direction`` being its "pass"; those not given are empty.
+
+    Raises ValueError for one that is not declared.
+    """
+    unknown = set(values) - set(DIMENSIONS)
+    if unknown:
+        raise ValueError(f"dimensions {sorted(unknown)} are not declared")
+    return {name: values.get(name, "") for name in DIMENSIONS} | {"part": part, "pass": direction}
+
+
 LABELS = {
     FFT_MIX: "FFT-Mix",
     ATTENTION: "attention",
@@ -31,8 +47,7 @@ LABELS = {
     PROJECTION: "projection alone",
     COPY: "one pass over memory",
     EAGER: "PyTorch eager",
-    "circulant": "products with circulant matrices",
-    FUSED: "one own kernel",
+    FUSED: "all scales in one pass",
     MODULE: "module returning its weights",
     SDPA: "fused attention, backend by PyTorch",
     **{name: f"{title} backend" for name, title in SDPA_BACKENDS.items()},

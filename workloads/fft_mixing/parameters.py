@@ -94,6 +94,16 @@ class FftMixingParameters(Parameters):
         help="Forward alone (inference), or forward and backward (training).",
         labels={"forward": "Forward", "forward_backward": "Forward + backward"},
     )
+    peers: bool = parameter(
+        True,
+        title="Peers",
+        help="Also time FNet (a Fourier transform over tokens and features) and a depthwise convolution of the longest window's reach.",
+    )
+    device_step: bool = parameter(
+        True,
+        title="Training step on the GPU",
+        help="Time a training step of the published models on the GPU as well. On the CPU, as published, it is always timed.",
+    )
     tasks: tuple[Task, ...] = parameter(
         ("recall",),
         title="Tasks",
@@ -186,7 +196,14 @@ def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
     if name == "published":
         return {**shape, "seq_len": list(CLAIMED_SEQ_LENS), "tasks": ("images",), "published_epochs": 10, "steps": 2}
     if name == "quick":
-        return {**shape, "seq_len": [1024, 4096, 8192] if device_kind == "cuda" else [256, 1024, 4096], "segment_s": 0.02, "looks": 1}
+        return {
+            **shape,
+            "seq_len": [1024, 4096, 8192] if device_kind == "cuda" else [256, 1024, 4096],
+            "segment_s": 0.02,
+            "looks": 1,
+            "peers": device_kind == "cpu",
+            "device_step": False,
+        }
     powers = range(6, 18) if device_kind == "cuda" else range(6, 14)
     return {
         **shape,

@@ -1,9 +1,9 @@
 """What times over N say: exponents above the launch-bound region, where two lines cross, the floor of a layer. Light; no torch.
 
-Definitions. **Time per sequence** is the time of a call over the sequences in its batch. The **exponent** p of time ∝ N^p is the slope of the
-least-squares line through (log N, log time per sequence). A point counts as **launch-bound**, and is left out, where the call takes less
-than three times what the same arm takes for one short sequence, as then launching operations and not N decides. The **crossover** of two
-arms is the N where the line between two neighbouring measured points, straight in log N and log time per sequence, meets the other's.
+Definitions. **Time per sequence** is the time of a call over the sequences in its batch. The **exponent** p of time ∝ N^p is the slope of
+the least-squares line through (log N, log time per sequence). A point counts as **launch-bound**, and is left out, where the call takes
+less than three times what the same arm takes for one short sequence, as then launching operations and not N decides. The **crossover** of
+two arms is the N where the line between two neighbouring measured points, straight in log N and log time per sequence, meets the other's.
 """
 
 from __future__ import annotations

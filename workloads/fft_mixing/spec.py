@@ -10,6 +10,7 @@ from workloads.fft_mixing.findings import measure, pairs
 from workloads.fft_mixing.names import (
     ACCURACY_GAIN,
     CHANCE,
+    DIMENSIONS,
     GAIN_HIGH,
     GAIN_LOW,
     LABELS,
@@ -31,7 +32,7 @@ WORKLOAD = Workload(
     source="AI Energy Efficiency: 10 Mathematical Techniques (TECS-L, 2026)",
     parameters=FftMixingParameters,
     preset=preset,
-    dimensions=("part", "pass", "seq_len", "batch_size", "d_model", "task", "data", "seeds", "distance", "step"),
+    dimensions=DIMENSIONS,
     metrics={
         "latency_s": Metric("Time per call", "s"),
         "device_time_s": Metric("Time on the device", "s"),

@@ -1,0 +1,14 @@
+"""The published accuracy: one seed, Adam, fixed epochs, images as tokens. Worker side."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from lab.records import Event
+from lab.workload import Context
+from workloads.fft_mixing.parameters import FftMixingParameters
+
+
+def run(params: FftMixingParameters, context: Context) -> Generator[Event, None, None]:
+    """Train both published models and test them."""
+    yield from ()
