@@ -4,9 +4,9 @@
                   |           |
            initialisation     |      batches, losses, schedules
                   |           v           |
-                  +----> optimisers ----> fit --> tuning --> study
-                                                             resampling
-                                          energy (joules of a training step)
+                  +----> optimisers ----> fit ----> recipe --> tuning --> study --> intervals
+                                            |
+                                            +---> energy (joules of a training step)
 
 M models trained together share a leading dimension: parameters [M, …], inputs [M, batch, …]. Each draws its parameters, the order of its
 data and its dropout from its own seed, so model i of a batch is the model that would have been trained alone, up to floating-point

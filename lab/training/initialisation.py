@@ -36,10 +36,12 @@ def initialise(module: ModuleT, seeds: Sequence[int]) -> ModuleT:
     drawn = set()
     with torch.no_grad():
         for layer_name, layer in module.named_modules():
-            for index, seed in enumerate(seeds if isinstance(layer, Batched) else ()):
-                for name, value in layer.draw(generator(seed, f"parameters of {layer_name}")).items():
-                    getattr(layer, name)[index].copy_(value)
-                    drawn.add(f"{layer_name}.{name}".removeprefix("."))
+            if not isinstance(layer, Batched):
+                continue
+            models = [layer.draw(generator(seed, f"parameters of {layer_name}")) for seed in seeds]
+            for name in models[0]:
+                getattr(layer, name).copy_(torch.stack([values[name] for values in models]))
+                drawn.add(f"{layer_name}.{name}".removeprefix("."))
     missing = [name for name, _ in module.named_parameters() if name not in drawn]
     if missing:
         raise ValueError(f"no layer draws the parameters {missing}")

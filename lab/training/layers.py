@@ -163,9 +163,9 @@ class LayerNorm(Batched):
 class Dropout(Batched):
     """Sets each value to 0 with probability ``p`` in training and scales the others by 1/(1 − p): x [M, batch, …].
 
-    The mask is a function of the layer's key (drawn from the model's seed), of the number of training passes so far and of the value's place
-    (a 32-bit integer hash with the constants of the "lowbias32" mixer by C. Wellons), not of a generator's state: so it is the same however
-    many models are trained together, on every device, and within a CUDA graph.
+    The mask is a function of the layer's key (drawn from the model's seed), of the number of training passes so far and of the value's
+    place (a 32-bit integer hash with the constants of the "lowbias32" mixer by C. Wellons), not of a generator's state: so it is the same
+    however many models are trained together, on every device, and within a CUDA graph.
     """
 
     def __init__(self, n_models: int, p: float) -> None:
