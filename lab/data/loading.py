@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from lab.data import catalogue
+from lab.data import catalogue, mnist
 from lab.data.dataset import Dataset
 
 
@@ -25,4 +25,7 @@ def load(name: str, *, cache_dir: str | Path, seed: int = 0, folder: str | Path 
 
 def needs_download(name: str, cache_dir: str | Path) -> str:
     """What a first use of the data set fetches and from where, in one sentence to show beforehand; "" where nothing is downloaded."""
-    return ""
+    known = catalogue.entry(name)
+    if not known.download_bytes or mnist.cache_file(Path(cache_dir)).is_file():
+        return ""
+    return f"{known.title} is downloaded from OpenML, once, about {known.download_bytes / 1e6:.0f} MB"
