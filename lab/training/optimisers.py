@@ -48,6 +48,11 @@ class Optimiser:
         rows = [self.coefficients(step, self.learning_rate * self.schedule(step)) for step in range(done + steps)]
         self._table = torch.stack(rows).to(self.values)
 
+    def hold(self) -> None:
+        """From now on every step has learning rate 0: all of its work is done, and the parameters stay as they are."""
+        row = self.coefficients(int(self.state["step"]), torch.zeros_like(self.learning_rate))
+        self._table = row[None].to(self.values)
+
     def step(self, losses: Tensor) -> None:
         """Move each model along the gradient of its own loss: losses [M], differentiable. Needs ``plan``."""
         gradients = torch.autograd.grad(losses.sum(), self.parameters)
