@@ -1,0 +1,254 @@
+"""The eigenspectra of dense and SSA attention on the same tokens: one study over several seeds, and how the error falls with s.
+
+For each seed: W of dense attention, W̃ of SSA as algorithm 2 has it (samples not re-weighted) and with re-weighted samples; eigenvalues of the
+symmetric normalised Laplacians of the symmetrised graphs, and mixing times of the directed walks themselves. Of the first seed also: block
+Lanczos step by step, the complex eigenvalues of algorithm 2's directed graph (Arnoldi), and the attention matrices in cluster order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from lab.records import Event, Phase, Progress, Protocol, Record
+from lab.statistics import power_law_exponent
+from lab.workload import Context
+from workloads.spectral_sparse_attention import graph, sampling
+from workloads.spectral_sparse_attention.clustering import Clusters, cluster, clusters_of
+from workloads.spectral_sparse_attention.data import Tokens
+from workloads.spectral_sparse_attention.lanczos import Ritz, block_lanczos
+from workloads.spectral_sparse_attention.parameters import EXACT_SPECTRUM_N, SsaParameters
+from workloads.spectral_sparse_attention.sampling import Samples
+from workloads.spectral_sparse_attention.series import BOUND, CONVERGENCE, DENSE, DIRECTED, MAP, REFERENCE, REWEIGHTED, SPECTRUM, SSA, dimensions
+from workloads.spectral_sparse_attention.spectrum import (
+    Spectrum,
+    davis_kahan,
+    exact_spectrum,
+    mixing_bound,
+    mixing_time,
+    relative_errors,
+)
+from workloads.spectral_sparse_attention.tokens import Recipe
+
+PROTOCOLS: dict[str, Protocol] = {DENSE: "published", SSA: "published", REWEIGHTED: "sound"}
+BOUND_N = 512  # tokens of the study of error against samples: every eigenvector is computed
+BOUND_SAMPLES = (4, 8, 16, 32, 64)  # few against N, so that drawing without replacement does not bend the line
+MAP_CELLS = 20  # rows and columns of the pictures of attention
+SHOWN_EIGENVALUES = 16
+DIRECTED_EIGENVALUES = 24  # at most, of the directed graph
+
+
+class Study:
+    """Makes the records of one study; ``seed`` of a record is the data set it came from."""
+
+    def __init__(self, params: SsaParameters, device: str) -> None:
+        self.params, self.device = params, device
+        self.n = params.spectrum_n
+        self.k, self.s = params.clusters(self.n), params.sampled(self.n)
+
+    def record(
+        self,
+        arm: str,
+        metric: str,
+        value: float | None,
+        seed: int | None = None,
+        *,
+        part: str = SPECTRUM,
+        n: int = 0,
+        s: int = -1,
+        index: int = 0,
+        step: int = 0,
+        setting: str = "",
+        implementation: str = REFERENCE,
+        reason: str = "",
+    ) -> Record:
+        """One record of the whole run; a value that is not finite goes with its reason."""
+        if value is not None and not math.isfinite(value):
+            value, reason = None, reason or "not finite"
+        where = dimensions(
+            part, self.params.data, n or self.n, self.k, self.s if s < 0 else s, setting=setting, index=index, step=step
+        )
+        role = "baseline" if arm == DENSE else "technique"
+        return Record(
+            PROTOCOLS[arm], arm, role, implementation, self.device, "float64", metric, value, "1",
+            seed=seed, reason=reason, dimensions=where, whole_run=True,
+        )  # fmt: skip
+
+    def tokens(self, n: int, seed: int) -> Tokens:
+        """The first head of one data set of ``n`` tokens, without leading dimension."""
+        made = Recipe.of(self.params, n).tokens(n, seed, self.device)
+        return replace(made, query=made.query[0], key=made.key[0], value=made.value[0], labels=made.labels[0])
+
+    def draw(self, clusters: Clusters, s: int, seed: int) -> Samples:
+        if self.params.samples == "per_block":
+            return sampling.shared(clusters, s, seed=seed, causal=self.params.causal)
+        return sampling.per_query(clusters, s, seed=seed, causal=self.params.causal)
+
+
+def spectral_study(params: SsaParameters, context: Context) -> Generator[Event, None, None]:
+    """Everything the part "spectrum" records."""
+    study = Study(params, context.device)
+    total = params.seeds + 2
+    for index in range(params.seeds):
+        seed = params.seed + index
+        yield Phase("spectrum", f"N = {study.n:,}, k = {study.k}, data set {index + 1} of {params.seeds}")
+        yield from _one(study, seed, first=index == 0)
+        yield Progress((index + 1) / total, f"eigenspectrum, data set {index + 1}")
+    yield Phase("error against samples", f"N = {BOUND_N}, s = {', '.join(map(str, BOUND_SAMPLES))}")
+    for index in range(params.seeds):
+        yield from _error_against_samples(study, params.seed + index)
+        yield Progress((params.seeds + 2 * (index + 1) / params.seeds) / total, "error against samples")
+
+
+def _one(study: Study, seed: int, first: bool) -> Iterator[Event]:
+    """One data set: spectra of the three graphs, what became of each quantity, and of the first one the pictures."""
+    params = study.params
+    tokens = study.tokens(study.n, seed)
+    clusters = cluster(tokens.query, study.k, m=params.m, seed=seed, steps=params.kmeans_steps)
+    samples = study.draw(clusters, study.s, seed)
+    weights = {
+        DENSE: graph.dense_weights(tokens.query, tokens.key, causal=params.causal),
+        SSA: graph.sparse_weights(tokens.query, tokens.key, clusters, samples, causal=params.causal),
+        REWEIGHTED: graph.sparse_weights(tokens.query, tokens.key, clusters, samples, weighted=True, causal=params.causal),
+    }
+    if first:
+        for arm in (DENSE, SSA):
+            yield from _attention_map(study, arm, graph.transition(weights[arm]), clusters)
+    matrices = {arm: graph.normalised(graph.symmetrised(w)) for arm, w in weights.items()}
+    spectra: dict[str, Spectrum] = {}
+    for arm, matrix in matrices.items():
+        spectra[arm] = yield from _spectrum(study, arm, matrix, seed, first)
+        yield from _levels(study, arm, spectra[arm], weights[arm], seed)
+        yield study.record(arm, "density", graph.density(weights[arm]), seed)
+    for arm in (SSA, REWEIGHTED):
+        yield from _compared(study, arm, spectra, matrices, seed)
+    yield from _mixing(study, weights, spectra, seed)
+    if first:
+        yield from _directed(study, weights[SSA])
+
+
+def _spectrum(study: Study, arm: str, matrix: Tensor, seed: int, first: bool) -> Generator[Event, None, Spectrum]:
+    """All eigenvalues up to N = 1,024, above the k + 1 leading ones by Lanczos; of the first data set Lanczos is shown step by step."""
+    exact = study.n <= EXACT_SPECTRUM_N
+    last: Ritz | None = None
+    if not exact or (first and arm != REWEIGHTED):
+        generator = torch.Generator(matrix.device).manual_seed(seed)
+        for last in block_lanczos(lambda block: matrix @ block, study.n, study.k + 1, generator):
+            if first:
+                for index in shown_indices(study.k, study.k + 1):
+                    value = 1 - float(last.values[index - 1])
+                    yield study.record(arm, "ritz_value", value, part=CONVERGENCE, index=index, step=last.step)
+                yield study.record(arm, "residual", last.residual, part=CONVERGENCE, step=last.step)
+            yield Progress(0.0, f"Lanczos, {arm}: step {last.step}, residual {last.residual:.1e}, λ₂ ≈ {1 - float(last.values[1]):.4g}")
+    if exact:
+        spectrum = exact_spectrum(matrix, study.k)
+    else:
+        assert last is not None
+        spectrum = Spectrum(1 - last.values, last.vectors[:, : study.k], 1 - last.smallest, last.residual)
+    for index in shown_indices(study.k, len(spectrum.values)):
+        yield study.record(arm, "eigenvalue", float(spectrum.values[index - 1]), seed, index=index)
+    if spectrum.residual > 1e-6:
+        yield study.record(arm, "residual", spectrum.residual, seed, reason="Lanczos stopped before all k + 1 eigenvalues had converged")
+    return spectrum
+
+
+def shown_indices(k: int, known: int) -> list[int]:
+    """Which eigenvalues (counted from 1, of ``known``) are recorded: up to 16 evenly spread over 1 … k, k + 1, and a few of the rest."""
+    leading = {1 + round(i * (k - 1) / (SHOWN_EIGENVALUES - 1)) for i in range(SHOWN_EIGENVALUES)}
+    rest = {known, *(k + round((known - k) * share) for share in (0.05, 0.2, 0.5))} if known > k + 1 else set()
+    return sorted(i for i in leading | {k, k + 1} | rest if 1 <= i <= known)
+
+
+def _levels(study: Study, arm: str, spectrum: Spectrum, weights: Tensor, seed: int) -> Iterator[Record]:
+    yield study.record(arm, "lambda_2", spectrum.second, seed)
+    yield study.record(arm, "gap", spectrum.gap, seed)
+    yield study.record(arm, "quality", spectrum.quality, seed)
+    bound = mixing_bound(graph.symmetrised(weights), spectrum.second)
+    yield study.record(arm, "mixing_bound", bound, seed, reason="λ₂ is 0 within rounding: the graph falls apart")
+
+
+def _compared(study: Study, arm: str, spectra: dict[str, Spectrum], matrices: dict[str, Tensor], seed: int) -> Iterator[Record]:
+    """What became of the dense graph's spectrum in the sparse one."""
+    dense, sparse = spectra[DENSE], spectra[arm]
+    errors = relative_errors(dense, sparse)
+    apart = "λ₂ of dense attention is 0 within rounding: relative errors mean nothing"
+    yield study.record(arm, "eigenvalue_error", float(errors.max()) if len(errors) else None, seed, reason="" if len(errors) else apart)
+    yield study.record(arm, "gap_ratio", sparse.gap / dense.gap if dense.gap > 0 else None, seed, reason="the dense gap is 0")
+    found = davis_kahan(dense, sparse, matrices[DENSE], matrices[arm])
+    yield study.record(arm, "largest_sine", found.largest_sine, seed)
+    yield study.record(arm, "sine_frobenius", found.frobenius, seed)
+    yield study.record(arm, "sine_bound", found.operator, seed)
+    yield study.record(arm, "printed_bound", found.printed, seed)
+
+
+def _mixing(study: Study, weights: dict[str, Tensor], spectra: dict[str, Spectrum], seed: int) -> Iterator[Record]:
+    """Mixing times of the walks themselves, and their ratio to dense attention's; a causal walk never leaves the first token."""
+    reason = ""
+    if study.params.causal:
+        reason = "a causal walk only ever moves to earlier tokens: it has no mixing time in this sense"
+    elif study.n > EXACT_SPECTRUM_N:
+        reason = f"walks are followed step by step up to N = {EXACT_SPECTRUM_N:,} only; the bound from λ₂ is beside it"
+    if reason:
+        for arm in (SSA, REWEIGHTED):
+            yield study.record(arm, "mixing_ratio", None, seed, reason=reason)
+        return
+    times = {arm: mixing_time(graph.transition(w)) for arm, w in weights.items()}
+    for arm, steps in times.items():
+        yield study.record(arm, "mixing_time", steps, seed, reason="" if math.isfinite(steps) else "does not mix within 2⁴⁰ steps")
+        if arm != DENSE:
+            yield study.record(arm, "mixing_ratio", steps / times[DENSE], seed, reason="one of the walks does not mix within 2⁴⁰ steps")
+
+
+def _directed(study: Study, weights: Tensor) -> Iterator[Record]:
+    """Leading eigenvalues 1 − μ of the random-walk Laplacian of algorithm 2's directed graph, complex, by Arnoldi."""
+    from scipy.sparse.linalg import eigs
+
+    count = min(study.k + 1, DIRECTED_EIGENVALUES)
+    walk = graph.transition(weights).cpu().numpy()
+    found = sorted(1 - eigs(walk, k=count, which="LR", return_eigenvectors=False, v0=walk.sum(0)), key=lambda value: value.real)
+    for index, value in enumerate(found, 1):
+        yield study.record(SSA, "directed_real", float(value.real), index=index, implementation=DIRECTED)
+        yield study.record(SSA, "directed_imaginary", float(value.imag), index=index, implementation=DIRECTED)
+
+
+def _attention_map(study: Study, arm: str, walk: Tensor, clusters: Clusters) -> Iterator[Record]:
+    """Mean attention between blocks of tokens in cluster order, times N: 1 is what uniform attention gives everywhere."""
+    order = clusters.order.long()
+    sorted_walk = walk[order][:, order]
+    rows = torch.stack([part.mean(0) for part in sorted_walk.tensor_split(MAP_CELLS, 0)])
+    cells = torch.stack([part.mean(1) for part in rows.tensor_split(MAP_CELLS, 1)], 1) * study.n
+    for row, values in enumerate(cells.tolist()):
+        for column, value in enumerate(values):
+            yield study.record(arm, "relative_attention", value, part=MAP, index=row, step=column)
+
+
+def _error_against_samples(study: Study, seed: int) -> Iterator[Record]:
+    """sin Θ of one data set at growing s, and the exponent of its fall: k-means as algorithm 2 has it, and true clusters re-weighted.
+
+    The bound has a term for the clustering and one for the samples; with the planted clusters themselves only the samples' is left, and
+    re-weighting is what its proof assumes.
+    """
+    params, n, k = study.params, BOUND_N, study.params.planted_clusters(BOUND_N)
+    tokens = study.tokens(n, seed)
+    dense = graph.normalised(graph.symmetrised(graph.dense_weights(tokens.query, tokens.key, causal=params.causal)))
+    true = exact_spectrum(dense, k)
+    partitions = {SSA: cluster(tokens.query, k, m=params.m, seed=seed, steps=params.kmeans_steps), REWEIGHTED: clusters_of(tokens.labels, k)}
+    for arm, clusters in partitions.items():
+        sines = []
+        for s in BOUND_SAMPLES:
+            samples = study.draw(clusters, s, seed)
+            weights = graph.sparse_weights(
+                tokens.query, tokens.key, clusters, samples, weighted=arm == REWEIGHTED, causal=params.causal
+            )
+            matrix = graph.normalised(graph.symmetrised(weights))
+            found = davis_kahan(true, exact_spectrum(matrix, k), dense, matrix)
+            sines.append(found.frobenius)
+            yield study.record(arm, "sine_frobenius", found.frobenius, seed, part=BOUND, n=n, s=s)
+            yield study.record(arm, "sine_bound", found.operator, seed, part=BOUND, n=n, s=s)
+            yield study.record(arm, "printed_bound", found.printed, seed, part=BOUND, n=n, s=s)
+        fitted = power_law_exponent(BOUND_SAMPLES, sines)
+        yield study.record(arm, "sine_exponent", fitted.mean, seed, part=BOUND, n=n, s=0, reason=fitted.reason if fitted.mean is None else "")
