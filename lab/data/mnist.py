@@ -41,7 +41,7 @@ def cache_file(cache_dir: Path) -> Path:
 def _kept(path: Path) -> list[np.ndarray] | None:
     """The arrays kept at ``path``; None where there are none or they cannot be read."""
     try:
-        with np.load(path, allow_pickle=False) as found:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
             return _arrays(found["pixels"], found["labels"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, DataUnavailable):
         return None

@@ -38,9 +38,11 @@ def load(*, cache_dir: Path, seed: int, folder: str | Path) -> Dataset:
 def dataset(topics: Mapping[str, str]) -> Dataset:
     """The text of ``topics`` (name → text), each paragraph once, split by topic.
 
-    Raises ValueError for more than 256 distinct characters.
+    Raises ValueError for more than 256 distinct characters and for too few topics.
     """
     texts = ["\n\n".join(topic for _, topic in sorted(part.items())) for part in split(without_repeats(topics))]
+    if min(map(len, texts)) < 2:
+        raise ValueError(f"there are too few topics ({len(topics)}) to keep some for validation and test")
     vocabulary = tuple(sorted(set("".join(texts))))
     if len(vocabulary) > MAX_VOCABULARY:
         raise ValueError(f"the text has {len(vocabulary)} distinct characters; at most {MAX_VOCABULARY} fit its token ids")
