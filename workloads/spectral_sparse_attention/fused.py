@@ -142,7 +142,7 @@ class Options(NamedTuple):
     backward_tiles: Tiles
 
 
-def _problems(x: Tensor) -> Tensor:
+def problems_of(x: Tensor) -> Tensor:
     """[P, N, head_dim] with neighbouring features side by side in memory; a view where strides allow."""
     x = x.reshape(-1, *x.shape[-2:])
     return x if x.stride(-1) == 1 else x.contiguous()
@@ -318,7 +318,7 @@ def check_tensors(query: Tensor, key: Tensor, value: Tensor) -> None:
 def attention_on(query: Tensor, key: Tensor, value: Tensor, plan: Schedule, keys: Tensor, population: Tensor, options: Options) -> Attended:
     """Differentiable attention [*, N, head_dim] at a schedule and what :func:`draw` gave."""
     check_tensors(query, key, value)
-    output, log_sum_exp = _Attention.apply(_problems(query), _problems(key), _problems(value), plan, keys, population, options)
+    output, log_sum_exp = _Attention.apply(problems_of(query), problems_of(key), problems_of(value), plan, keys, population, options)
     return Attended(output.view(query.shape), log_sum_exp.view(query.shape[:-1]))
 
 

@@ -7,9 +7,9 @@
                                          └→ key_gradient_kernel     one program per row of keys: its cluster's queries
 
 A *row* is a block of BLOCK_M consecutive tokens of one cluster in sorted order (``sampling.shared``). Keys are gathered through
-their positions: nothing is copied into sorted order, and neither N × s nor N × N is stored. Logits are kept in base 2. One bias per key stands for
-masks and weights: 0 in the cluster, log2(weight) for a sample, −∞ for a place without a key. The kernels use ``tl`` operations only, so
-that Triton's interpreter can run them on a CPU.
+their positions: nothing is copied into sorted order, and neither N × s nor N × N is stored. Logits are kept in base 2. One bias per key
+stands for masks and weights: 0 in the cluster, log2(weight) for a sample, −∞ for a place without a key. The kernels use ``tl``
+operations only, so that Triton's interpreter can run them on a CPU.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def schedule_kernel(sizes_ptr, offsets_ptr, row_starts_ptr, row_cluster_ptr, n_c
         start = rows + tl.cumsum(count, 0) - count
         tl.store(offsets_ptr + index, tokens + tl.cumsum(size, 0) - size, mask=index < n_clusters)
         tl.store(row_starts_ptr + index, start, mask=index < n_clusters)
-        for i in range(0, tl.max(count, 0)):
+        for i in range(tl.max(count, 0)):
             tl.store(row_cluster_ptr + start + i, index, mask=i < count)
         tokens += tl.sum(size, 0)
         rows += tl.sum(count, 0)
@@ -231,7 +231,7 @@ def attention_kernel(
         maximum = tl.full([BLOCK_M], -float("inf"), tl.float32)
         total = tl.zeros([BLOCK_M], tl.float32)
         accumulated = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
-        for tile in range(0, tiles):
+        for tile in range(tiles):
             sampled = tile >= cluster_tiles
             positions_ptr = tl.where(sampled, samples_ptr, order_ptr + first)
             start = tl.where(sampled, tile - cluster_tiles, tile) * BLOCK_N

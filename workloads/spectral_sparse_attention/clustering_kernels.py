@@ -1,0 +1,354 @@
+"""Triton kernels of the fast clustering: seeds, Lloyd steps, assignment and a stable counting sort.
+
+    fast_clustering.py ─→ project_kernel   a random subset of tokens, projected
+                       ├→ seed_kernel      its mean and scale, k-means++ on it        (one program per problem)
+                       ├→ lloyd_kernel     one Lloyd step on a random subset          (once per step)
+                       ├→ assign_kernel    every token's nearest centre, ranks and counts within tiles
+                       ├→ count_kernel     tiles' counts → places of tiles, sizes of clusters
+                       └→ order_kernel     token positions sorted by cluster
+
+Tokens are projected anew in every pass (Φ is small, the tokens must be read anyway), then centred and scaled to half precision:
+distances are products of half-precision numbers on tensor cores. Sums are of whole numbers, so that the order of additions does not
+matter and equal inputs give equal clusters.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from workloads.spectral_sparse_attention.kernels import hashed
+
+LIMIT = tl.constexpr(32.0)  # standard deviations: outliers beyond are moved to here, so that half precision and sums cannot overflow
+FAR = tl.constexpr(3.0e38)
+
+
+@triton.jit
+def projected(query_ptr, phi_ptr, position, there, token_stride, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, M: tl.constexpr):
+    """Φ q of the tokens at ``position`` [BLOCK] → float32 [BLOCK, M]."""
+    d = tl.arange(0, BLOCK_D)
+    d_there = d < HEAD_DIM
+    query = tl.load(
+        query_ptr + position.to(tl.int64)[:, None] * token_stride + d[None, :], mask=there[:, None] & d_there[None, :], other=0.0
+    )
+    phi = tl.load(phi_ptr + tl.arange(0, M)[:, None] * HEAD_DIM + d[None, :], mask=d_there[None, :], other=0.0)
+    return tl.dot(query, tl.trans(phi.to(query.dtype)))
+
+
+@triton.jit
+def jittered(index, stride, n, salt):
+    """One token from each stretch of ``stride`` tokens, at a pseudo-random place in it: a subset without a period."""
+    bits = hashed((index.to(tl.uint32) * 0x9E3779B1) ^ salt.to(tl.uint32))
+    return tl.minimum(index * stride + ((bits >> 1).to(tl.int32) % stride), n - 1)
+
+
+@triton.jit(do_not_specialize=["n", "n_seeds", "stride", "salt"])
+def project_kernel(
+    query_ptr,
+    phi_ptr,
+    x_ptr,
+    problem_stride,
+    token_stride,
+    n,
+    n_seeds,
+    stride,
+    salt,
+    HEAD_DIM: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    M: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """``x`` [P, n_seeds, M] float32: one token of each stretch of ``stride``, projected."""
+    problem = tl.program_id(1).to(tl.int64)
+    index = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    there = index < n_seeds
+    position = jittered(index, stride, n, salt)
+    x = projected(query_ptr + problem * problem_stride, phi_ptr, position, there, token_stride, HEAD_DIM, BLOCK_D, M)
+    m = tl.arange(0, M)
+    tl.store(x_ptr + (problem * n_seeds + index)[:, None] * M + m[None, :], x, mask=there[:, None])
+
+
+@triton.jit(do_not_specialize=["n_seeds", "n_clusters", "seed"])
+def seed_kernel(
+    x_ptr,
+    half_ptr,
+    nearest_ptr,
+    mean_ptr,
+    inverse_ptr,
+    centres_ptr,
+    sums_ptr,
+    counts_ptr,
+    tickets_ptr,
+    n_seeds,
+    n_clusters,
+    seed,
+    M: tl.constexpr,
+    CANDIDATES: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Mean and scale of ``x`` [P, n_seeds, M], and k-means++ seeds among its rows; also clears what :func:`lloyd_kernel` adds to.
+
+    k-means++ draws one seed at a time with probability ∝ D². Here CANDIDATES are drawn at once from D² of before and taken one after the
+    other, each with probability D²/D²_before, where D² counts the ones already taken: rejection sampling of the same distribution, in
+    fewer passes over the tokens. The first of a round is always taken. Scratch: ``half`` [P, n_seeds, M], ``nearest`` [P, n_seeds].
+    """
+    problem = tl.program_id(0).to(tl.int64)
+    x_ptr += problem * n_seeds * M
+    half_ptr += problem * n_seeds * M
+    nearest_ptr += problem * n_seeds
+    centres_ptr += problem * n_clusters * M
+    m = tl.arange(0, M)
+    within = tl.arange(0, BLOCK)
+
+    mean = tl.zeros([M], tl.float32)
+    for first in range(0, n_seeds, BLOCK):
+        index = first + within
+        mean += tl.sum(tl.load(x_ptr + index[:, None] * M + m[None, :], mask=(index < n_seeds)[:, None], other=0.0), 0) / n_seeds
+    square = tl.zeros([M], tl.float32)
+    for first in range(0, n_seeds, BLOCK):
+        index = first + within
+        x = tl.load(x_ptr + index[:, None] * M + m[None, :], mask=(index < n_seeds)[:, None], other=0.0)
+        x = tl.where((index < n_seeds)[:, None], x - mean[None, :], 0.0)
+        square += tl.sum(x * x, 0) / n_seeds
+    variance = tl.sum(square, 0) / M
+    inverse = tl.where(variance > 0, 1.0 / tl.sqrt(tl.maximum(variance, 1e-37)), 0.0)
+    tl.store(mean_ptr + problem * M + m, mean)
+    tl.store(inverse_ptr + problem, inverse)
+    for first in range(0, n_seeds, BLOCK):
+        index = first + within
+        x = tl.load(x_ptr + index[:, None] * M + m[None, :], mask=(index < n_seeds)[:, None], other=0.0)
+        x = normalised(x, mean, inverse)
+        tl.store(half_ptr + index[:, None] * M + m[None, :], x, mask=(index < n_seeds)[:, None])
+        tl.store(nearest_ptr + index, tl.full([BLOCK], FAR, tl.float32), mask=index < n_seeds)
+    for first in range(0, n_clusters, BLOCK):
+        index = first + within
+        cleared = (problem * n_clusters + index)[:, None] * M + m[None, :]
+        tl.store(sums_ptr + cleared, tl.zeros([BLOCK, M], tl.int32), mask=(index < n_clusters)[:, None])
+        tl.store(counts_ptr + problem * n_clusters + index, tl.zeros([BLOCK], tl.int32), mask=index < n_clusters)
+    tl.store(tickets_ptr + problem, 0)
+    tl.debug_barrier()
+
+    place = tl.arange(0, CANDIDATES)
+    stream = seed + problem.to(tl.int32)
+    start = (tl.max(tl.rand(stream, place), 0) * n_seeds).to(tl.int32) % n_seeds
+    candidate = tl.load(half_ptr + (place * 0 + start)[:, None] * M + m[None, :])
+    taken = tl.where(place == 0, 1, 0)
+    tl.store(centres_ptr + place[:, None] * M + m[None, :], candidate, mask=(taken > 0)[:, None])
+    n_chosen = 1
+    draws = CANDIDATES
+    while n_chosen < n_clusters:
+        # D² with the candidates that were taken.
+        candidate_wide = candidate.to(tl.float32)
+        candidate_square = tl.sum(candidate_wide * candidate_wide, 1)
+        offset = tl.where(taken > 0, candidate_square, FAR)
+        total = 0.0
+        for first in range(0, n_seeds, BLOCK):
+            index = first + within
+            x = tl.load(half_ptr + index[:, None] * M + m[None, :], mask=(index < n_seeds)[:, None], other=0.0)
+            wide = x.to(tl.float32)
+            distance = tl.min(offset[None, :] - 2.0 * tl.dot(x, tl.trans(candidate)), 1) + tl.sum(wide * wide, 1)
+            before = tl.load(nearest_ptr + index, mask=index < n_seeds, other=0.0)
+            nearest = tl.minimum(before, tl.maximum(distance, 0.0))
+            tl.store(nearest_ptr + index, nearest, mask=index < n_seeds)
+            total += tl.sum(nearest, 0)
+        tl.debug_barrier()
+
+        threshold = tl.rand(stream, draws + place) * total
+        chosen = tl.zeros([CANDIDATES], tl.int32)
+        reached = 0.0
+        for first in range(0, n_seeds, BLOCK):
+            index = first + within
+            nearest = tl.load(nearest_ptr + index, mask=index < n_seeds, other=0.0)
+            cumulative = reached + tl.cumsum(nearest, 0)
+            chosen += tl.sum(((cumulative[:, None] <= threshold[None, :]) & (index < n_seeds)[:, None]).to(tl.int32), 0)
+            reached += tl.sum(nearest, 0)
+        chosen = tl.minimum(chosen, n_seeds - 1)
+
+        candidate = tl.load(half_ptr + chosen[:, None] * M + m[None, :])
+        candidate_wide = candidate.to(tl.float32)
+        candidate_square = tl.sum(candidate_wide * candidate_wide, 1)
+        apart = candidate_square[:, None] + candidate_square[None, :] - 2.0 * tl.dot(candidate, tl.trans(candidate))
+        apart = tl.maximum(apart, 0.0)
+        bound = tl.load(nearest_ptr + chosen) * tl.rand(stream, draws + CANDIDATES + place)
+        current = tl.load(nearest_ptr + chosen)
+        draws += 2 * CANDIDATES
+        taken = tl.zeros([CANDIDATES], tl.int32)
+        n_before = n_chosen
+        for j in range(CANDIDATES):
+            this = place == j
+            passed = tl.sum(tl.where(this & (bound <= current), 1, 0), 0)
+            passed = tl.where(n_chosen < n_clusters, passed, 0)
+            shortened = tl.minimum(current, tl.sum(tl.where(this[:, None], apart, 0.0), 0))
+            current = tl.where(passed > 0, shortened, current)
+            taken += tl.where(this, passed, 0)
+            n_chosen += passed
+        target = n_before + tl.cumsum(taken, 0) - 1
+        tl.store(centres_ptr + target[:, None] * M + m[None, :], candidate, mask=(taken > 0)[:, None])
+
+
+@triton.jit
+def normalised(x, mean, inverse):
+    """Projected tokens [BLOCK, M], centred and scaled, in half precision."""
+    return tl.clamp((x - mean[None, :]) * inverse, -LIMIT, LIMIT).to(tl.float16)
+
+
+@triton.jit
+def nearest_centre(x, centres_ptr, n_clusters, M: tl.constexpr, BLOCK: tl.constexpr, BLOCK_K: tl.constexpr):
+    """For each token of ``x`` [BLOCK, M] the index of the nearest centre: the largest x·c − |c|²/2."""
+    m = tl.arange(0, M)
+    within = tl.arange(0, BLOCK_K)
+    best = tl.full([BLOCK, BLOCK_K], -FAR, tl.float32)
+    found = tl.zeros([BLOCK, BLOCK_K], tl.int32)
+    for first in range(0, n_clusters, BLOCK_K):
+        index = first + within
+        centre = tl.load(centres_ptr + index[:, None] * M + m[None, :], mask=(index < n_clusters)[:, None], other=0.0)
+        wide = centre.to(tl.float32)
+        offset = tl.where(index < n_clusters, tl.sum(wide * wide, 1) * -0.5, -FAR)
+        score = tl.dot(x, tl.trans(centre)) + offset[None, :]
+        better = score > best
+        best = tl.where(better, score, best)
+        found = tl.where(better, first, found)
+    winner = tl.max(best, 1)
+    candidates = tl.where(best == winner[:, None], found + within[None, :], n_clusters)
+    return tl.minimum(tl.min(candidates, 1), n_clusters - 1)
+
+
+@triton.jit(do_not_specialize=["n", "n_clusters", "n_subset", "stride", "salt"])
+def lloyd_kernel(
+    query_ptr,
+    phi_ptr,
+    mean_ptr,
+    inverse_ptr,
+    centres_ptr,
+    sums_ptr,
+    counts_ptr,
+    tickets_ptr,
+    problem_stride,
+    token_stride,
+    n,
+    n_clusters,
+    n_subset,
+    stride,
+    salt,
+    fixed,
+    step_length,
+    HEAD_DIM: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    M: tl.constexpr,
+    BLOCK: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+):
+    """One Lloyd step on one token of each stretch of ``stride``: centres move ``step_length`` of the way to their members' mean.
+
+    Members are summed as whole multiples of 1/``fixed``. The program that ends last for a problem moves its centres and clears the
+    sums: by then no other reads them.
+    """
+    problem = tl.program_id(1).to(tl.int64)
+    centres_ptr += problem * n_clusters * M
+    sums_ptr += problem * n_clusters * M
+    counts_ptr += problem * n_clusters
+    m = tl.arange(0, M)
+    index = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    there = index < n_subset
+    position = jittered(index, stride, n, salt)
+    x = projected(query_ptr + problem * problem_stride, phi_ptr, position, there, token_stride, HEAD_DIM, BLOCK_D, M)
+    x = normalised(x, tl.load(mean_ptr + problem * M + m), tl.load(inverse_ptr + problem))
+    label = nearest_centre(x, centres_ptr, n_clusters, M, BLOCK, BLOCK_K)
+    whole = tl.floor(x.to(tl.float32) * fixed + 0.5).to(tl.int32)
+    tl.atomic_add(sums_ptr + label[:, None] * M + m[None, :], whole, mask=there[:, None], sem="relaxed")
+    tl.atomic_add(counts_ptr + label, tl.full([BLOCK], 1, tl.int32), mask=there, sem="relaxed")
+    tl.debug_barrier()  # the whole program's additions come before its ticket
+    ticket = tl.atomic_add(tickets_ptr + problem, 1)
+    if ticket == tl.num_programs(0) - 1:
+        within = tl.arange(0, BLOCK_K)
+        for first in range(0, n_clusters, BLOCK_K):
+            cluster = first + within
+            real = cluster < n_clusters
+            cells = cluster[:, None] * M + m[None, :]
+            # Past the first-level cache, which additions by other multiprocessors do not reach.
+            sums = tl.load(sums_ptr + cells, mask=real[:, None], other=0, cache_modifier=".cg")
+            counts = tl.load(counts_ptr + cluster, mask=real, other=0, cache_modifier=".cg")
+            centre = tl.load(centres_ptr + cells, mask=real[:, None], other=0.0).to(tl.float32)
+            mean = sums.to(tl.float32) / (tl.maximum(counts, 1).to(tl.float32) * fixed)[:, None]
+            moved = tl.clamp(centre + (mean - centre) * step_length, -2.0 * LIMIT, 2.0 * LIMIT)
+            tl.store(centres_ptr + cells, moved.to(tl.float16), mask=(real & (counts > 0))[:, None])
+            tl.store(sums_ptr + cells, tl.zeros([BLOCK_K, M], tl.int32), mask=real[:, None])
+            tl.store(counts_ptr + cluster, tl.zeros([BLOCK_K], tl.int32), mask=real)
+        tl.store(tickets_ptr + problem, 0)
+
+
+@triton.jit(do_not_specialize=["n", "n_clusters"])
+def assign_kernel(
+    query_ptr,
+    phi_ptr,
+    mean_ptr,
+    inverse_ptr,
+    centres_ptr,
+    labels_ptr,
+    ranks_ptr,
+    counts_ptr,
+    problem_stride,
+    token_stride,
+    n,
+    n_clusters,
+    HEAD_DIM: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    M: tl.constexpr,
+    BLOCK: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+    BINS: tl.constexpr,
+):
+    """Each token's nearest centre, its rank among equal labels of its tile, and the tile's counts.
+
+    ``labels`` [P, N] int32, ``ranks`` [P, N] uint8, ``counts`` [P, T, k] int32 for tiles of BLOCK ≤ 256 tokens. BINS: a power of two
+    above k.
+    """
+    tile = tl.program_id(0)
+    problem = tl.program_id(1).to(tl.int64)
+    m = tl.arange(0, M)
+    within = tl.arange(0, BLOCK)
+    index = tile * BLOCK + within
+    there = index < n
+    x = projected(query_ptr + problem * problem_stride, phi_ptr, index, there, token_stride, HEAD_DIM, BLOCK_D, M)
+    x = normalised(x, tl.load(mean_ptr + problem * M + m), tl.load(inverse_ptr + problem))
+    label = nearest_centre(x, centres_ptr + problem * n_clusters * M, n_clusters, M, BLOCK, BLOCK_K)
+    label = tl.where(there, label, n_clusters)
+    earlier = (label[:, None] == label[None, :]) & (within[None, :] < within[:, None])
+    rank = tl.sum(earlier.to(tl.int32), 1)
+    tl.store(labels_ptr + problem * n + index, label, mask=there)
+    tl.store(ranks_ptr + problem * n + index, rank.to(tl.uint8), mask=there)
+    bins = tl.arange(0, BINS)
+    counts_ptr += (problem * tl.num_programs(0) + tile) * n_clusters
+    tl.store(counts_ptr + bins, tl.histogram(label, BINS), mask=bins < n_clusters)
+
+
+@triton.jit(do_not_specialize=["n_tiles", "n_clusters"])
+def count_kernel(counts_ptr, sizes_ptr, n_tiles, n_clusters, BLOCK_T: tl.constexpr, BLOCK_K: tl.constexpr):
+    """``counts`` [P, T, k] become, in place, how many tokens of a cluster earlier tiles hold; ``sizes`` [P, k] how many there are."""
+    problem = tl.program_id(1).to(tl.int64)
+    cluster = tl.program_id(0) * BLOCK_K + tl.arange(0, BLOCK_K)
+    real = cluster < n_clusters
+    counts_ptr += problem * n_tiles * n_clusters
+    reached = tl.zeros([BLOCK_K], tl.int32)
+    for first in range(0, n_tiles, BLOCK_T):
+        tile = first + tl.arange(0, BLOCK_T)
+        cells = counts_ptr + tile.to(tl.int64)[:, None] * n_clusters + cluster[None, :]
+        mask = (tile < n_tiles)[:, None] & real[None, :]
+        counts = tl.load(cells, mask=mask, other=0)
+        tl.store(cells, reached[None, :] + tl.cumsum(counts, 0) - counts, mask=mask)
+        reached += tl.sum(counts, 0)
+    tl.store(sizes_ptr + problem * n_clusters + cluster, reached, mask=real)
+
+
+@triton.jit(do_not_specialize=["n", "n_clusters"])
+def order_kernel(labels_ptr, ranks_ptr, counts_ptr, offsets_ptr, order_ptr, n, n_clusters, BLOCK: tl.constexpr):
+    """``order`` [P, N]: each token goes to its cluster's offset + tokens of earlier tiles + its rank in its tile."""
+    tile = tl.program_id(0)
+    problem = tl.program_id(1).to(tl.int64)
+    index = tile * BLOCK + tl.arange(0, BLOCK)
+    there = index < n
+    label = tl.load(labels_ptr + problem * n + index, mask=there, other=0)
+    rank = tl.load(ranks_ptr + problem * n + index, mask=there, other=0).to(tl.int32)
+    earlier = tl.load(counts_ptr + (problem * tl.num_programs(0) + tile) * n_clusters + label, mask=there, other=0)
+    offset = tl.load(offsets_ptr + problem * (n_clusters + 1) + label, mask=there, other=0)
+    tl.store(order_ptr + problem * n + offset + earlier + rank, index, mask=there)
