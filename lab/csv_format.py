@@ -16,6 +16,8 @@ from collections.abc import Iterable, Sequence
 
 from lab.records import Scalar
 
+MAX_ROWS = 100_000  # of a table that a reader brings
+
 _QUOTED = re.compile(r'[,"\r\n]')
 _FORMULA = re.compile(r"'*[\s\x00-\x1f\x7f\ufeff\u200b-\u200f]*[=+\-@＝＋－＠\t\r\n]")
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?")
@@ -104,3 +106,30 @@ def read_table(data: bytes) -> tuple[list[str], list[list[str]]]:
         if len(row) != len(rows[0]):
             raise CsvError(f"row {number} has {len(row)} cells, the header {len(rows[0])}")
     return rows[0], rows[1:]
+
+
+def number_columns(data: bytes, names: Sequence[str], min_rows: int = 1, max_rows: int = MAX_ROWS) -> dict[str, tuple[float, ...]]:
+    """The columns ``names`` of a table that anybody may have written, as finite numbers; further columns are left out.
+
+    Names count without case and surrounding spaces. Raises CsvError naming the column that is missing, or row and column of what is no
+    finite number.
+    """
+    header, rows = read_table(data.removeprefix(b"\xef\xbb\xbf"))
+    found = [name.strip().casefold() for name in header]
+    for name in names:
+        if found.count(name.casefold()) != 1:
+            there = ", ".join(cell.strip()[:40] for cell in header[:10])
+            raise CsvError(f"has {'several columns' if name.casefold() in found else 'no column'} {name!r}; its columns are {there}")
+    if not min_rows <= len(rows) <= max_rows:
+        raise CsvError(f"has {len(rows):,} rows; allowed: {min_rows:,} to {max_rows:,}")
+    return {name: tuple(_any_number(row[found.index(name.casefold())], name, i) for i, row in enumerate(rows, start=2)) for name in names}
+
+
+def _any_number(cell: str, column: str, row: int) -> float:
+    try:
+        number = float(cell) if "_" not in cell else math.nan
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise CsvError(f"row {row}, column {column!r}: {cell[:40]!r} is not a finite number")
+    return number

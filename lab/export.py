@@ -234,8 +234,9 @@ def write(directory: Path, view: RunView) -> list[Path]:
 def load_recorded(folder: Path) -> RunView:
     """A run from a folder in export format. Summary and verdicts follow from its records, so only manifest.json and records.csv are read.
 
-    Raises RecordedError when the files are missing, larger than ``MAX_RECORDED_BYTES`` together, of another schema version, of an unknown
-    workload, or do not fit the workload's parameters and columns.
+    Parameters that the workload was given since then take their defaults, dimensions stay empty. Raises RecordedError when the files are
+    missing, larger than ``MAX_RECORDED_BYTES`` together, of another schema version, of an unknown workload, or do not fit the workload's
+    parameters and columns.
     """
     data = _read(folder)
     try:
@@ -243,7 +244,9 @@ def load_recorded(folder: Path) -> RunView:
     except (ValueError, RecursionError) as error:
         raise RecordedError(f"{MANIFEST}: is not JSON ({error})") from error
     declared, plan = _declared(found)
-    records = _load_records(data[RECORDS], found["run_id"], declared, plan)
+    records = _load_records(
+        data[RECORDS], found["run_id"], declared, plan, [name for name in plan.values if name in found.get("parameters", {})]
+    )
     return RunView(found["run_id"], declared, plan, found, records, found["status"], found["reason"])
 
 
@@ -279,18 +282,19 @@ def _declared(found: Any) -> tuple[Workload, Plan]:
         raise RecordedError(f"{MANIFEST}: {error}") from error
 
 
-def _load_records(data: bytes, run_id: str, declared: Workload, plan: Plan) -> list[StoredRecord]:
+def _load_records(data: bytes, run_id: str, declared: Workload, plan: Plan, names: Sequence[str]) -> list[StoredRecord]:
+    """The records of a table with the columns of the parameters ``names``."""
     try:
         header, rows = read_table(data)
     except CsvError as error:
         raise RecordedError(f"{RECORDS}: {error}") from error
-    expected = [*RECORD_COLUMNS, *declared.dimensions, *(f"p_{name}" for name in plan.values)]
+    expected = [*RECORD_COLUMNS, *(name for name in declared.dimensions if name in header), *(f"p_{name}" for name in names)]
     if header != expected:
         raise RecordedError(f"{RECORDS}: the columns are not those of {declared.name}: {', '.join(expected)}")
     columns = {name: [row[index] for row in rows] for index, name in enumerate(header)}
-    dimensions = {name: parse_scalars(columns[name]) for name in declared.dimensions}
-    cells = _cells(plan)
-    names = tuple(plan.values)
+    empty = [""] * len(rows)
+    dimensions = {name: parse_scalars(columns.get(name, empty)) for name in declared.dimensions}
+    cells = _cells(plan, names)
     records = []
     for index, row in enumerate(rows):
         try:
@@ -306,12 +310,12 @@ def _load_records(data: bytes, run_id: str, declared: Workload, plan: Plan) -> l
     return records
 
 
-def _cells(plan: Plan) -> dict[tuple[str, ...], int]:
-    """The parameters of each cell as texts → its index; with empty texts for what is swept → −1, the run as a whole."""
+def _cells(plan: Plan, names: Sequence[str]) -> dict[tuple[str, ...], int]:
+    """The parameters ``names`` of each cell as texts → its index; with empty texts for what is swept → −1, the run as a whole."""
     known = fields(plan.model)
-    found = {tuple("" if name in plan.swept else known[name].text(several[0]) for name, several in plan.values.items()): -1}
+    found = {tuple("" if name in plan.swept else known[name].text(plan.values[name][0]) for name in names): -1}
     for index, cell in enumerate(plan.cells):  # last, so that without a sweep the only cell is meant
-        found[tuple(field.text(getattr(cell, name)) for name, field in known.items())] = index
+        found[tuple(known[name].text(getattr(cell, name)) for name in names)] = index
     return found
 
 

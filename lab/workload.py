@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from lab.explore import Explore
 from lab.parameters import ParameterError, Parameters, Plan
 from lab.records import Chart, Estimate, Event, Measured, StoredRecord
 from lab.statistics import LOOKS
@@ -93,6 +94,7 @@ class Workload:
     compared (default: each technique against each baseline of the same implementation). ``measure(claim, summary)`` finds in a
     summary what it says of a claim; ``charts(summary, records)`` are the live figures. ``deadline_s`` ends a run that hangs.
     ``instrument`` marks what measures the machine and the lab itself instead of a claim: it is no experiment, and nothing was published.
+    ``explore`` lets readers evaluate stored records with settings of its own, without a new run.
     """
 
     name: str
@@ -116,6 +118,7 @@ class Workload:
     deadline_s: float = 3600.0
     labels: Mapping[str, str] = field(default_factory=dict)  # arm or implementation name → what readers call it
     instrument: bool = False
+    explore: Explore | None = None
 
     @property
     def presets(self) -> tuple[str, ...]:

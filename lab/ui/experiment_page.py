@@ -1,6 +1,7 @@
 """The page of an experiment, the same for every workload:
 
-claim and source → preset → main parameters, more → duration → Run / Cancel → live panel or results → what to notice → tabs → take away
+claim and source → preset → main parameters, more → duration → Run / Cancel → live panel or results → what to notice → explore → charts
+→ take away → tabs
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from lab import formatting
 from lab.parameters import ParameterError, Plan
 from lab.store import Run
 from lab.ui import choice as choices
-from lab.ui import live, results, server, shell
+from lab.ui import exploring, live, results, server, shell
 from lab.ui.downloads import downloads, links
 from lab.ui.figures import figures
 from lab.ui.page_state import PageState
@@ -155,6 +156,7 @@ def _results(state: PageState, run: Run | None, findings: Callable[[Results], No
         found = own or recorded
     if found is None:
         st.info("Nothing has been run yet, and no run is recorded for this experiment. Press Run: results appear here as they arrive.")
+        exploring.section(state.workload, None)
         method, link = st.tabs(["Method", "Links and command line"])
         with method:
             _method(state.workload)
@@ -204,6 +206,7 @@ def _findings(state: PageState, found: Results, *, own: bool) -> None:
     if state.workload.notice:
         st.subheader("What to notice")
         st.markdown("\n".join(f"- {sentence}" for sentence in state.workload.notice))
+    exploring.section(state.workload, found)
     st.subheader("Charts")
     if found.figures:
         figures(found.figures, key)

@@ -7,12 +7,13 @@ the address bar first (unless a widget of the page caused the rerun: then the pa
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 
 import streamlit as st
 
 from lab import environment
-from lab.parameters import ParameterError
+from lab.parameters import ParameterError, Parameters
 from lab.store import StoreError
 from lab.ui import choice as choices
 from lab.ui import server
@@ -37,6 +38,14 @@ class PageState:
     @choice.setter
     def choice(self, value: Choice) -> None:
         st.session_state[self.key("choice")] = value
+
+    @property
+    def model(self) -> type[Parameters]:
+        return self.workload.parameters
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        return self.choice.texts
 
     @property
     def kind(self) -> DeviceKind:

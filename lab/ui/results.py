@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -53,16 +54,12 @@ class Results:
     @cached_property
     def charts(self) -> list[Chart]:
         """The workload's charts that have a point to show."""
-        found = [with_limits(chart, self.view.manifest) for chart in self.workload.charts(self.estimates, self.view.records)]
-        return [chart for chart in found if any(y is not None for series in chart.series for y in series.y)]
+        return _shown(self.workload.charts(self.estimates, self.view.records), self.view.manifest)
 
     @cached_property
     def figures(self) -> list[Drawn]:
         """Each chart drawn: once, so that a rerun sends the browser the very same figure and nothing flickers."""
-        before = _styles(self.workload.name)
-        styles = charts.styles(self.charts, before)
-        before.update(styles)
-        return [Drawn(chart, charts.figure(chart, styles), charts.table(chart)) for chart in self.charts]
+        return _drawn(self.workload, self.charts)
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
@@ -78,6 +75,22 @@ class Results:
         """The summary and the raw records as the files have them, by the title of the table."""
         named = {"Summary": "summary.csv", "Records": "records.csv"}
         return {title: pd.read_csv(io.BytesIO(self.files[file]), dtype=str, keep_default_na=False) for title, file in named.items()}
+
+
+def drawn(declared: Workload, found: Sequence[Chart], manifest: Mapping[str, Any]) -> list[Drawn]:
+    """Those of a workload's charts that have a point to show, with the limits that ``manifest`` knows, in the workload's styles."""
+    return _drawn(declared, _shown(found, manifest))
+
+
+def _drawn(declared: Workload, shown: Sequence[Chart]) -> list[Drawn]:
+    before = _styles(declared.name)
+    styles = charts.styles(shown, before)
+    before.update(styles)
+    return [Drawn(chart, charts.figure(chart, styles), charts.table(chart)) for chart in shown]
+
+
+def _shown(found: Sequence[Chart], manifest: Mapping[str, Any]) -> list[Chart]:
+    return [with_limits(chart, manifest) for chart in found if any(y is not None for series in chart.series for y in series.y)]
 
 
 @st.cache_resource(show_spinner=False)

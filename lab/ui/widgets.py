@@ -1,6 +1,6 @@
 """Widgets of a workload's parameters, made from its fields alone.
 
-Every widget shows the choice's text and reports a change as text; the choice is the truth and the widget its picture. A swept
+Every widget shows its parameter's text and reports a change as text; the text is the truth and the widget its picture. A swept
 numeric field is a range slider over powers of two for the quick choice and a text of exact values under it, which holds any list
 without loss.
 """
@@ -8,24 +8,39 @@ without loss.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import streamlit as st
 
 from lab import formatting
-from lab.parameters import Field, ParameterError, fields
+from lab.parameters import Field, ParameterError, Parameters, fields
 from lab.ui.choice import parse, powers_of_two, sweep_points
-from lab.ui.page_state import PageState
 
 MAX_SLIDER_STOPS = 1000  # a finer linear slider cannot be set by hand
 MAX_SEGMENTS = 5
 LARGEST_BROWSER_INTEGER = 2**53 - 1  # beyond it a browser's number is no longer exact
 
 
-def parameters(state: PageState) -> None:
+class Editable(Protocol):
+    """What widgets are pictures of: the values of a model's parameters as texts, each of which can be changed."""
+
+    @property
+    def model(self) -> type[Parameters]: ...
+
+    @property
+    def texts(self) -> Mapping[str, str]: ...
+
+    def key(self, name: str) -> str:
+        """The session key of a value or widget."""
+
+    def edit(self, name: str, text: str) -> None:
+        """A parameter was changed."""
+
+
+def parameters(state: Editable) -> None:
     """All parameters: of the main ones numbers to the left and choices to the right, the rest under "More"."""
-    known = fields(state.workload.parameters).values()
+    known = fields(state.model).values()
     main = [info for info in known if info.group == "main"]
     numbers = [info for info in main if info.kind in ("int", "float")]
     others = [info for info in main if info not in numbers]
@@ -43,9 +58,9 @@ def parameters(state: PageState) -> None:
                         parameter(state, info)
 
 
-def parameter(state: PageState, info: Field) -> None:
+def parameter(state: Editable, info: Field) -> None:
     """The widget (or slider and text) of one field."""
-    text = state.choice.texts[info.name]
+    text = state.texts[info.name]
     if info.kind == "bool":
         _keyed(state, info, text == "true", lambda value: info.text(bool(value)), st.toggle)
     elif info.kind in ("choice", "choices"):
@@ -56,7 +71,7 @@ def parameter(state: PageState, info: Field) -> None:
         _single_number(state, info, text)
 
 
-def _keyed(state: PageState, info: Field, shown: Any, to_text: Callable[[Any], str], widget: Callable[..., Any], **options: Any) -> None:
+def _keyed(state: Editable, info: Field, shown: Any, to_text: Callable[[Any], str], widget: Callable[..., Any], **options: Any) -> None:
     """One widget that shows ``shown`` and reports its change to a value as ``to_text(value)``."""
     suffix = options.pop("suffix", "")
     key = widget_key(state.key(f"widget:{info.name}{suffix}"), shown)
@@ -95,7 +110,7 @@ def told(key: str, action: Callable[[Any], None]) -> Callable[[], None]:
     return changed
 
 
-def _choice(state: PageState, info: Field, text: str) -> None:
+def _choice(state: Editable, info: Field, text: str) -> None:
     chosen = [item for item in text.split(",") if item in info.options]
     label = {name: info.labels.get(name, name) for name in info.options}
     if info.kind == "choices" or info.sweep:
@@ -112,7 +127,7 @@ def _choice(state: PageState, info: Field, text: str) -> None:
         _keyed(state, info, text, str, st.selectbox, options=info.options, format_func=label.__getitem__)
 
 
-def _sweep(state: PageState, info: Field, text: str) -> None:
+def _sweep(state: Editable, info: Field, text: str) -> None:
     try:
         values = [value for value in parse(info, text) if isinstance(value, int | float)]
     except ParameterError:
@@ -138,7 +153,7 @@ def _sweep(state: PageState, info: Field, text: str) -> None:
     )
 
 
-def _single_number(state: PageState, info: Field, text: str) -> None:
+def _single_number(state: Editable, info: Field, text: str) -> None:
     try:
         value = parse(info, text)[0]
     except ParameterError:

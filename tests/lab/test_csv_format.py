@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.csv_format import CsvError, number_cell, parse_number, parse_scalars, parse_text, read_table, scalar_cell, table, text_cell
+from lab.csv_format import (
+    CsvError,
+    number_cell,
+    number_columns,
+    parse_number,
+    parse_scalars,
+    parse_text,
+    read_table,
+    scalar_cell,
+    table,
+    text_cell,
+)
 
 # What a spreadsheet acts on: the first sign after what it skips (white space, control characters).
 SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -113,3 +124,40 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
 def test_a_broken_table_is_refused(data: bytes, problem: str) -> None:
     with pytest.raises(CsvError, match=problem):
         read_table(data)
+
+
+def test_columns_of_a_readers_table_are_found_by_name() -> None:
+    data = b"\xef\xbb\xbfStep, Loss ,note\r\n0,2.5,a\r\n1,1e-3,\r\n"
+    assert number_columns(data, ("loss", "step")) == {"loss": (2.5, 0.001), "step": (0.0, 1.0)}
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "has no header"),
+        (b"epoch,loss\n0,1\n", "has no column 'step'; its columns are epoch, loss"),
+        (b"step,Step,loss\n0,1,2\n", "has several columns 'step'; its columns are step, Step, loss"),
+        (b"step,loss\n0,1\n", "has 1 rows; allowed: 2 to 3"),
+        (b"step,loss\n" + b"0,1\n" * 4, "has 4 rows; allowed: 2 to 3"),
+        (b"step,loss\n0,1\n1,nan\n", "row 3, column 'loss': 'nan' is not a finite number"),
+        (b"step,loss\n0,1\n1,1e999\n", "row 3, column 'loss': '1e999' is not"),
+        (b"step,loss\n0,1_000\n1,1\n", "row 2, column 'loss': '1_000' is not"),
+        (b"step,loss\n0,1\n1,\n", "row 3, column 'loss': '' is not"),
+        (b"step,loss\n0,1\n1\n", "row 3 has 1 cells, the header 2"),
+        (b"\xff\xfe\x00", "is not UTF-8 CSV"),
+        (b'step,loss\n0,"1', "is not UTF-8 CSV"),
+    ],
+)
+def test_what_is_wrong_with_a_readers_table_is_told_by_row_and_column(data: bytes, words: str) -> None:
+    with pytest.raises(CsvError) as caught:
+        number_columns(data, ("step", "loss"), min_rows=2, max_rows=3)
+    assert words in str(caught.value)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_columns_or_an_error(data: bytes) -> None:
+    try:
+        found = number_columns(b"step\n" + data, ("step",))
+    except CsvError:
+        return
+    assert all(math.isfinite(value) for value in found["step"])

@@ -330,6 +330,21 @@ def test_a_recorded_run_is_like_any_other(tmp_path: Path) -> None:
     assert again.manifest["hardware"] == "Some CPU"
 
 
+class ChoicesOfBefore(Parameters):
+    n: int = parameter(1024, title="N", help="Elements.", ge=1, le=2**20, sweep=True)
+    seed: int = parameter(0, title="Seed", help="Seed.", ge=0, le=2**31)
+
+
+def test_a_run_recorded_before_the_workload_grew_is_still_read(tmp_path: Path) -> None:
+    before = dataclasses.replace(WORKLOAD, parameters=ChoicesOfBefore, dimensions=("step",))
+    plan = Plan.of(ChoicesOfBefore, {"n": [1024, 4096], "seed": 7})
+    export.write(tmp_path, view_of([(1, record(repeat=0, dimensions={"step": 3}))], plan, workload=before))
+    again = export.load_recorded(tmp_path)
+    assert again.plan == Plan.of(Choices, {"n": [1024, 4096], "seed": 7})  # the others as they are by default
+    (stored,) = again.records
+    assert (stored.cell, stored.record.dimensions) == (1, {"step": 3, "cache": ""})
+
+
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
     export.write(tmp_path, view_of([record(repeat=0, seed=3)], Plan.of(Choices, {"n": [1024, 4096]})))

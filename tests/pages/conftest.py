@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from lab.store import Store
 from lab.ui import server
-from tests.pages.app_copy import app_with_demo_page
+from tests.pages.app_copy import app_with_demo_pages
 
 DEADLINE_S = 60.0  # ends a broken test, measures nothing
 
@@ -25,7 +25,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("EFFICIENCY_LAB_STANDBY", "0")  # it would import torch once more for each test
     st.cache_resource.clear()
     st.cache_data.clear()
-    yield app_with_demo_page(tmp_path / "app")
+    yield app_with_demo_pages(tmp_path / "app")
     server.engine().close()
     st.cache_resource.clear()
 

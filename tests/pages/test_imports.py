@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.pages.app_copy import ROOT, app_with_demo_page
+from tests.pages.app_copy import ROOT, app_with_demo_pages
 
 VISIT = """
 import sys, time
@@ -41,7 +41,7 @@ def test_no_page_imports_what_belongs_to_the_worker(tmp_path: Path) -> None:
         "EFFICIENCY_LAB_LOCK_DIR": str(tmp_path / "locks"),
         "EFFICIENCY_LAB_WORKLOADS": "tests.demo_workloads",
     }
-    command = [sys.executable, "-c", VISIT, str(app_with_demo_page(tmp_path / "app"))]
+    command = [sys.executable, "-c", VISIT, str(app_with_demo_pages(tmp_path / "app"))]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"

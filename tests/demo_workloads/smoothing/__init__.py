@@ -1,0 +1,1 @@
+"""The demo workload with a section that evaluates its stored records anew."""
