@@ -41,9 +41,9 @@ def with_backend(name: str) -> Callable[..., Tensor]:
     backend = BACKENDS[name]
 
     def attention(query: Tensor, key: Tensor, value: Tensor, *, causal: bool = False, scale: float | None = None) -> Tensor:
-        four = [x.reshape(1, -1, *x.shape[-2:]) if x.dim() != 4 else x for x in (query, key, value)]
+        q, k, v = (x if x.dim() == 4 else x.reshape(1, -1, *x.shape[-2:]) for x in (query, key, value))
         with sdpa_kernel(backend):
-            return scaled_dot_product_attention(*four, is_causal=causal, scale=scale).reshape(query.shape)
+            return scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scale).reshape(query.shape)
 
     return attention
 

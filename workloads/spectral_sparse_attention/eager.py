@@ -40,9 +40,11 @@ def attention(
     log_weight = samples.log_weight.to(query.dtype).reshape(problems, -1) if weighted else None
     q, k, v = (x.reshape(problems, n, -1) for x in (query, key, value))
     step = samples.queries_per_row or QUERIES_PER_ROW
-    outputs, normalisers = [], []
+    outputs: list[Tensor] = []
+    normalisers: list[Tensor] = []
     for problem in range(problems):
-        parts, logs = [], []
+        parts: list[Tensor] = []
+        logs: list[Tensor] = []
         for first, end in pairwise(offsets[problem]):
             members = order[problem, first:end]
             member_keys, member_values = k[problem, members], v[problem, members]

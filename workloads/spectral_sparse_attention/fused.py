@@ -278,7 +278,8 @@ class _Attention(torch.autograd.Function):
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, plan: Schedule, keys: Tensor, population: Tensor, options: Options
     ) -> tuple[Tensor, Tensor]:
         output, log_sum_exp = forward(query, key, value, plan, keys, population, options)
-        ctx.save_for_backward(query, key, value, output, log_sum_exp, keys, population, *plan[:4])
+        tables = (plan.order, plan.offsets, plan.row_starts, plan.row_cluster)
+        ctx.save_for_backward(query, key, value, output, log_sum_exp, keys, population, *tables)
         ctx.queries_per_row, ctx.options = plan.queries_per_row, options
         ctx.mark_non_differentiable(log_sum_exp)
         return output, log_sum_exp
@@ -288,7 +289,7 @@ class _Attention(torch.autograd.Function):
         # With create_graph=True the kernels' results would count as constants, and a second derivative would be silently wrong.
         if torch.is_grad_enabled():
             raise RuntimeError("fused attention has no second derivative; use the reference with create_graph=True")
-        query, key, value, output, log_sum_exp, keys, population, *tables = ctx.saved_tensors
+        query, key, value, output, log_sum_exp, keys, population, order, offsets, row_starts, row_cluster = ctx.saved_tensors
         gradients = backward(
             query,
             key,
@@ -296,7 +297,7 @@ class _Attention(torch.autograd.Function):
             output,
             output_gradient.contiguous(),
             log_sum_exp,
-            Schedule(*tables, ctx.queries_per_row),
+            Schedule(order, offsets, row_starts, row_cluster, ctx.queries_per_row),
             keys,
             population,
             ctx.options,

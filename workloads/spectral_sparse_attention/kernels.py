@@ -131,14 +131,15 @@ def sample_kernel(
             power *= 2
             bits += 1
             shift = (bits + 1) // 2
-        mask = (power - 1).to(tl.uint32)
+        mask = tl.cast(power - 1, tl.uint32)
+        shift = tl.cast(shift, tl.uint32)
         for first in range(0, n_samples, BLOCK):
             index = first + within
             there = (index < n_samples) & (index < population)
-            rank = shuffled(tl.where(there, index, 0).to(tl.uint32), key, mask, shift.to(tl.uint32))
+            rank = shuffled(tl.where(there, index, 0).to(tl.uint32), key, mask, shift)
             outside = there & (rank >= population)
             while tl.max(outside.to(tl.int32), 0) > 0:
-                rank = tl.where(outside, shuffled(rank, key, mask, shift.to(tl.uint32)), rank)
+                rank = tl.where(outside, shuffled(rank, key, mask, shift), rank)
                 outside = there & (rank >= population)
             rank = rank.to(tl.int32)
             # How many members of the cluster come before the rank-th outsider: the first t with order[begin + t] − t > rank.

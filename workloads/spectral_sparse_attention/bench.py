@@ -1,0 +1,508 @@
+"""Speed and fidelity of the fast version: ``python -m workloads.spectral_sparse_attention.bench [--sections check,speed,…]``.
+
+A development bench (the experiment measures with mirrored pairs and intervals in a run of its own). Sections: ``check`` (kernels against
+float64), ``speed`` (whole calls against the fused backends, time of the parts, cosines, memory), ``backward``, ``energy``
+(joules at the largest N) and ``tune`` (tiles and clustering effort). Planted clusters, 16 heads of 64, bfloat16, k and s nearest √N. Each section
+stands alone: one that fails is reported and the rest still runs. On a CPU a small version of ``speed`` runs with the framework's operations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from lab.timing import Arm, DeviceTimeSampler, Excluded, LatencySampler, Sampler, Sampling, compare, synchronizer
+from workloads.spectral_sparse_attention import data, dense, eager, fast, fast_clustering, fused, reference, rivals, sampling
+from workloads.spectral_sparse_attention.clustering import PROJECTED_DIM, Clusters, cluster, clusters_of, projection
+from workloads.spectral_sparse_attention.data import Tokens
+from workloads.spectral_sparse_attention.fast_clustering import EFFORT, LAUNCH, Effort, Launch
+from workloads.spectral_sparse_attention.fused import BACKWARD_TILES, FORWARD_TILES, Tiles
+
+HEADS, HEAD_DIM = 16, 64
+LENGTHS = (4096, 8192, 16384, 65536, 131072)
+CPU_HEADS, CPU_LENGTHS = 2, (1024, 4096)
+GRAPH_LENGTHS = 16384  # above, a graph of 50 calls would take long, and launches are short beside the kernels
+TARGETS = {131072: 20.0, 65536: 8.0, 16384: 1.0, 8192: 1.0}  # times faster than the fastest fused backend
+COSINE_MARGIN = 0.02
+QUICK_LOOK = Sampling(segment_s=0.05, looks=(5,), warmup_s=0.1, warmup_calls=1)
+ENERGY_S = 4.0
+
+
+@dataclass
+class Bench:
+    """The device, and what the sections found."""
+
+    device: torch.device
+    lengths: tuple[int, ...]
+    deadline: float
+    failures: list[str] = field(default_factory=list)
+    targets: list[tuple[bool, str]] = field(default_factory=list)
+
+    @property
+    def n_heads(self) -> int:
+        return HEADS if self.device.type == "cuda" else CPU_HEADS
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.bfloat16 if self.device.type == "cuda" else torch.float32
+
+    def tokens(self, n: int, *, spread: float = 0.5, largest: float = 4.0) -> Tokens:
+        """Planted tokens: √N clusters, the largest 4 × the mean."""
+        return data.planted(
+            self.n_heads, n, HEAD_DIM, root(n), spread=spread, largest=largest, seed=n, device=self.device, dtype=self.dtype
+        )
+
+    @property
+    def late(self) -> bool:
+        return time.monotonic() > self.deadline
+
+
+def root(n: int) -> int:
+    """The whole number nearest √n."""
+    return round(math.sqrt(n))
+
+
+def sign_projection(device: torch.device) -> Tensor:
+    return projection(PROJECTED_DIM, HEAD_DIM, torch.Generator("cpu").manual_seed(0)).to(device)
+
+
+def cosine(a: Tensor, b: Tensor) -> float:
+    """Cosine of two outputs as one long vector for each head, mean over heads."""
+    return float(cosine_similarity(a.double().flatten(-2), b.double().flatten(-2), dim=-1).mean())
+
+
+def seconds(call: Callable[[], object], device: torch.device) -> float:
+    """Median seconds of one call: replays of a CUDA graph; on a CPU the best of three."""
+    if device.type == "cuda":
+        from triton.testing import do_bench_cudagraph
+
+        with torch.cuda.stream(torch.cuda.Stream(device)):
+            return do_bench_cudagraph(call, rep=15, return_mode="median") * 1e-3
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def mismatch(got: Tensor, exact: Tensor, same_precision: Tensor) -> str:
+    """Why ``got`` is further from the float64 ``exact`` than 2 × a same-precision computation at its worst; "" where it is not."""
+    error = (got.double() - exact).abs().max().item()
+    allowed = 2 * (same_precision.double() - exact).abs().max().item() + 4 * torch.finfo(got.dtype).eps * exact.abs().max().item()
+    return "" if error <= allowed else f"error {error:.3g}, allowed {allowed:.3g}"
+
+
+def check_case(
+    bench: Bench, n: int, head_dim: int, k: int, s: int, row: int, dtype: torch.dtype, weighted: bool, causal: bool
+) -> list[str]:
+    """Samples, output, log-sum-exp and gradients of one case against the float64 reference; what is wrong."""
+    seed = time.time_ns() % 2**31
+    tokens = data.planted(2, n, head_dim, max(1, k // 2), largest=4.0, seed=seed, device=bench.device, dtype=dtype)
+    labels = cluster(tokens.query, k, seed=seed).labels
+    labels[0, : min(n, 3)] = k - 1  # a cluster of very few, which may leave others empty
+    clusters = clusters_of(labels, k)
+    wanted = sampling.shared(clusters, s, queries_per_row=row, seed=seed, causal=causal)
+    samples = fused.shared_samples(clusters, s, queries_per_row=row, seed=seed, causal=causal)
+    wrong = [] if torch.equal(samples.keys.long(), wanted.keys) else ["samples differ"]
+    cotangent = torch.randn(tokens.query.shape, device=bench.device).to(dtype)
+    results = []
+    for attention, kind in ((fused.attention, dtype), (reference.attention, torch.float64), (reference.attention, dtype)):
+        inputs = [x.to(kind).requires_grad_() for x in (tokens.query, tokens.key.clone(), tokens.value)]
+        attended = attention(*inputs, clusters, samples, weighted=weighted, causal=causal)
+        gradients = torch.autograd.grad(attended.output, inputs, cotangent.to(kind))
+        results.append([attended.output.detach(), attended.log_sum_exp.detach(), *gradients])
+    for name, got, exact, same in zip(("output", "log-sum-exp", "dQ", "dK", "dV"), *results, strict=True):
+        found = mismatch(got, exact, same)
+        wrong += [f"{name}: {found}"] if found else []
+    return wrong
+
+
+def check(bench: Bench) -> None:
+    """The kernels against float64, on fresh random inputs; and the clustering against its own definition."""
+    b, h, f = torch.bfloat16, torch.float16, torch.float32
+    cases = (
+        (1000, 64, 9, 50, 128, b, False, False),
+        (1000, 64, 9, 50, 64, b, True, True),
+        (777, 128, 5, 777, 64, h, True, False),
+        (513, 32, 100, 0, 32, f, False, True),
+    )
+    for case in cases:
+        try:
+            wrong = check_case(bench, *case)
+        except Exception as error:
+            wrong = [repr(error)[:400]]
+        print(f"check N, head_dim, k, s, row = {case[:5]} {case[5]} weighted {case[6]} causal {case[7]}: {'; '.join(wrong) or 'agrees'}")
+        bench.failures += [f"check {case}: {text}" for text in wrong]
+    tokens = bench.tokens(20011)
+    phi = sign_projection(bench.device)
+    found, again = (fast_clustering.cluster(tokens.query, 141, phi=phi, seed=3) for _ in range(2))
+    sorted_by_torch = clusters_of(found.labels, 141)
+    for words, good in (
+        ("the same clusters twice", torch.equal(found.labels, again.labels)),
+        ("a stable sort by cluster", torch.equal(found.order.long(), sorted_by_torch.order)),
+        ("offsets", torch.equal(found.offsets.long(), sorted_by_torch.offsets)),
+    ):
+        print(f"check clustering, {words}: {'agrees' if good else 'WRONG'}")
+        bench.failures += [] if good else [f"clustering: {words}"]
+
+
+def whole_call(tokens: Tokens, k: int, s: int, phi: Tensor) -> Callable[[], Tensor]:
+    return lambda: fast.attention(tokens.query, tokens.key, tokens.value, k, s, phi=phi).output
+
+
+def speed_at(bench: Bench, n: int) -> None:
+    """One length: times of the whole call and of every backend, of the parts, cosines and peak memory."""
+    tokens, k, s, phi = bench.tokens(n), root(n), root(n), sign_projection(bench.device)
+    fast_call = whole_call(tokens, k, s, phi)
+    calls: dict[str, Callable[[], Tensor]] = {"ssa fast": fast_call}
+    for name, reason in dense.usable_backends(tokens.query).items():
+        if not reason:
+            calls[f"dense {name}"] = partial(dense.with_backend(name), tokens.query, tokens.key, tokens.value)
+    if n <= (GRAPH_LENGTHS if bench.device.type == "cuda" else max(CPU_LENGTHS)):
+        calls["dense naive"] = partial(dense.naive, tokens.query, tokens.key, tokens.value)
+    device = str(bench.device)
+    arms = [
+        Arm(name, "bench", "technique" if name == "ssa fast" else "baseline", device, str(bench.dtype), lambda i, call=call: call())
+        for name, call in calls.items()
+    ]
+    samplers: list[Sampler] = [LatencySampler(synchronizer(device))]
+    if bench.device.type == "cuda" and n <= GRAPH_LENGTHS:
+        samplers.append(DeviceTimeSampler(device))
+    with torch.no_grad():
+        for sampler in samplers:
+            times: dict[str, list[float]] = {}
+            for outcome in compare(arms, ("ssa fast", "bench"), sampler, QUICK_LOOK):
+                if isinstance(outcome, Excluded):
+                    bench.failures.append(f"N = {n}, {outcome.arm.name}, {sampler.metric}: {outcome.reason}")
+                    continue
+                for key, value in outcome.seconds.items():
+                    times.setdefault(key[0], []).append(value)
+            means = {name: sum(values) / len(values) for name, values in times.items()}
+            print(f"N = {n}, {sampler.metric}, ms: " + ", ".join(f"{name} {value * 1e3:.3f}" for name, value in means.items()), flush=True)
+            fused_times = {name: value for name, value in means.items() if name.startswith("dense") and name != "dense naive"}
+            if "ssa fast" not in means or not fused_times:
+                continue
+            best = min(fused_times, key=lambda name: fused_times[name])
+            ratio = fused_times[best] / means["ssa fast"]
+            words = f"N = {n}, {sampler.metric}: {ratio:.2f} × against {best}"
+            if n in TARGETS and bench.device.type == "cuda":
+                bench.targets.append((ratio >= TARGETS[n], f"{words}, wanted {TARGETS[n]:g}"))
+            else:
+                print(words)
+        parts_at(bench, tokens, k, s, phi)
+        cosines_at(bench, tokens, k, s)
+        if bench.device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+            before = torch.cuda.memory_allocated()
+            fast_call()
+            peak = torch.cuda.max_memory_allocated() - before
+            inputs = 3 * tokens.query.numel() * tokens.query.element_size()
+            print(f"N = {n}, peak memory beside the inputs {peak / 2**20:.0f} MiB (inputs {inputs / 2**20:.0f} MiB)", flush=True)
+
+
+def parts_at(bench: Bench, tokens: Tokens, k: int, s: int, phi: Tensor) -> None:
+    """Time of each part of one call, alone."""
+    if bench.device.type != "cuda":
+        return
+    n = tokens.query.shape[-2]
+    padded = fast_clustering.padded_projection(phi)
+    row = sampling.QUERIES_PER_ROW
+    found = fast_clustering.fit(tokens.query, k, padded, 0, EFFORT, LAUNCH)
+    _, plan = fast_clustering.assign(tokens.query, padded, *found, row, LAUNCH)
+    keys, population = fused.draw(plan, s, 0, False)
+    options = fused.Options(False, False, HEAD_DIM**-0.5, FORWARD_TILES, BACKWARD_TILES)
+    seeds_only = EFFORT._replace(steps=0)
+    one_step = EFFORT._replace(steps=1)
+    parts: dict[str, Callable[[], object]] = {
+        "seeds": partial(fast_clustering.fit, tokens.query, k, padded, 0, seeds_only, LAUNCH),
+        "seeds + full step": partial(fast_clustering.fit, tokens.query, k, padded, 0, one_step, LAUNCH),
+        "seeds + all steps": partial(fast_clustering.fit, tokens.query, k, padded, 0, EFFORT, LAUNCH),
+        "assign + sort": partial(fast_clustering.assign, tokens.query, padded, *found, row, LAUNCH),
+        "samples": partial(fused.draw, plan, s, 0, False),
+        "attention": partial(fused.forward, tokens.query, tokens.key, tokens.value, plan, keys, population, options),
+    }
+    times = {name: seconds(call, bench.device) * 1e3 for name, call in parts.items()}
+    sizes = (plan.offsets[:, 1:] - plan.offsets[:, :-1]).double()
+    edges = float(sizes.square().sum() / (n * len(sizes))) + s
+    rate = 4 * edges * n * len(sizes) * HEAD_DIM / (times["attention"] * 1e-3) / 1e12
+    print(f"N = {n}, parts, ms: " + ", ".join(f"{name} {value:.3f}" for name, value in times.items()))
+    print(
+        f"N = {n}: {edges:.0f} keys for each query, largest cluster {float(sizes.max() / sizes.mean()):.1f} × the mean, "
+        f"{float((sizes == 0).double().mean()):.1%} empty; attention {rate:.0f} TFLOP/s",
+        flush=True,
+    )
+
+
+def attend(tokens: Tokens, clusters: Clusters, s: int) -> Tensor:
+    """Fast attention at given clusters."""
+    if fused.available(tokens.query.device):
+        return eager.attention(tokens.query, tokens.key, tokens.value, clusters, sampling.shared(clusters, s)).output
+    samples = fused.shared_samples(clusters, s)
+    return fused.attention(tokens.query, tokens.key, tokens.value, clusters, samples).output
+
+
+def dense_output(tokens: Tokens) -> Tensor:
+    usable = [name for name, reason in dense.usable_backends(tokens.query).items() if not reason]
+    return dense.with_backend(usable[0])(tokens.query, tokens.key, tokens.value)
+
+
+def cosines_at(bench: Bench, tokens: Tokens, k: int, s: int) -> None:
+    """Cosine with dense attention: fast clustering, reference clustering, true clusters, and rivals of the same density."""
+    n = tokens.query.shape[-2]
+    exact = dense_output(tokens)
+    start = time.monotonic()
+    fixed = cluster(tokens.query, k)
+    fixed_s = time.monotonic() - start
+    ours = fast.cluster(tokens.query, k)
+    found = {
+        "fast": cosine(attend(tokens, ours, s), exact),
+        "reference": cosine(attend(tokens, fixed, s), exact),
+        "true clusters": cosine(attend(tokens, clusters_of(tokens.labels, k), s), exact),
+        "no samples": cosine(attend(tokens, ours, 0), exact),
+        "random clusters": cosine(attend(tokens, rivals.random_clusters(ours), s), exact),
+        "mean of V": cosine(rivals.mean_of_values(tokens.value), exact),
+    }
+    print(
+        f"N = {n}, cosine with dense: "
+        + ", ".join(f"{name} {value:.4f}" for name, value in found.items())
+        + f" (reference clustering {fixed_s:.1f} s)",
+        flush=True,
+    )
+    shortfall = found["reference"] - found["fast"]
+    bench.targets.append((shortfall <= COSINE_MARGIN, f"N = {n}: cosine {shortfall:+.4f} below the reference's, at most {COSINE_MARGIN}"))
+
+
+def speed(bench: Bench) -> None:
+    """All lengths, each on its own."""
+    for n in bench.lengths:
+        if bench.late:
+            print(f"left out for lack of time: N = {n}")
+            continue
+        guarded(bench, f"speed at N = {n}", partial(speed_at, bench, n))
+
+
+def backward(bench: Bench) -> None:
+    """Forward and backward together, at clusters and samples given, against the fused backends."""
+    for n in (16384, 65536):
+        tokens, k = bench.tokens(n), root(n)
+        clusters = fast.cluster(tokens.query, k, phi=sign_projection(bench.device))
+        cotangent = torch.randn_like(tokens.query)
+        inputs = [x.clone().requires_grad_() for x in (tokens.query, tokens.key, tokens.value)]
+
+        def both(attention: Callable[..., Tensor], inputs: list[Tensor] = inputs, cotangent: Tensor = cotangent) -> object:
+            return torch.autograd.grad(attention(*inputs), inputs, cotangent)
+
+        for row in (64, 128):
+            samples = fused.shared_samples(clusters, k, queries_per_row=row)
+            for tiles in (Tiles(64, 8, 2), Tiles(64, 4, 2), Tiles(32, 4, 2), Tiles(32, 8, 2)):
+                if bench.late:
+                    print("left out for lack of time")
+                    return
+
+                def ours(*qkv: Tensor, tiles: Tiles = tiles, clusters: Clusters = clusters, samples: sampling.Samples = samples) -> Tensor:
+                    return fused.attention(*qkv, clusters, samples, backward_tiles=tiles).output
+
+                guarded(
+                    bench,
+                    f"backward {row} {tiles}",
+                    lambda ours=ours, both=both, n=n, row=row, tiles=tiles: print(
+                        f"N = {n}, forward + backward, rows of {row}, {tuple(tiles)}: {latency_ms(partial(both, ours)):.3f} ms", flush=True
+                    ),
+                )
+        for name in ("cudnn", "flash"):
+            guarded(
+                bench,
+                f"backward {name}",
+                lambda name=name, both=both, n=n: print(
+                    f"N = {n}, forward + backward, dense {name}: {latency_ms(partial(both, dense.with_backend(name))):.3f} ms", flush=True
+                ),
+            )
+
+
+def latency_ms(call: Callable[[], object]) -> float:
+    """Milliseconds of one call, back to back, by events."""
+    from triton.testing import do_bench
+
+    return do_bench(call, warmup=5, rep=30, return_mode="median")
+
+
+def energy(bench: Bench) -> None:
+    """Joules of one call at the largest length, by the board's counter over some seconds of back-to-back calls."""
+    from lab.energy_meter import NoMeter, open_meter
+
+    meter = open_meter(str(bench.device), "")
+    if isinstance(meter, NoMeter):
+        print(f"joules not measured: {meter.reason}")
+        return
+    n = max(bench.lengths)
+    tokens, k = bench.tokens(n), root(n)
+    for name, call in (
+        ("ssa fast", whole_call(tokens, k, k, sign_projection(bench.device))),
+        ("dense cudnn", partial(dense.with_backend("cudnn"), tokens.query, tokens.key, tokens.value)),
+    ):
+        with torch.no_grad():
+            call()
+            torch.cuda.synchronize()
+            start_j, start, calls = meter.energy_j(), time.monotonic(), 0
+            while time.monotonic() - start < ENERGY_S:
+                call()
+                torch.cuda.synchronize()
+                calls += 1
+            print(f"N = {n}, {name}: {(meter.energy_j() - start_j) / calls:.2f} J a call, {calls} calls", flush=True)
+
+
+def tune(bench: Bench) -> None:
+    """Attention tiles, then launches and effort of the clustering, best first; one line each."""
+    n = 65536
+    tokens, k = bench.tokens(n), root(n)
+    phi = sign_projection(bench.device)
+    padded = fast_clustering.padded_projection(phi)
+    rows: list[tuple[float, str]] = []
+    found = fast_clustering.fit(tokens.query, k, padded, 0, EFFORT, LAUNCH)
+    for row in (128, 64):
+        _, plan = fast_clustering.assign(tokens.query, padded, *found, row, LAUNCH)
+        keys, population = fused.draw(plan, k, 0, False)
+        for tiles in itertools.starmap(
+            Tiles, ((64, 4, 3), (64, 4, 2), (64, 8, 3), (128, 4, 2), (128, 8, 2), (128, 8, 3), (32, 4, 4), (64, 4, 4))
+        ):
+            if bench.late:
+                break
+            options = fused.Options(False, False, HEAD_DIM**-0.5, tiles, BACKWARD_TILES)
+            call = partial(fused.forward, tokens.query, tokens.key, tokens.value, plan, keys, population, options)
+            try:
+                rows.append((seconds(call, bench.device), f"{row}/{tuple(tiles)}"))
+            except Exception as error:
+                print(f"tiles {row} {tiles}: {repr(error)[:150]}")
+    report("attention, queries in a row/(keys, warps, stages)", rows)
+
+    rows = []
+    for launch in (
+        LAUNCH,
+        LAUNCH._replace(candidates=32),
+        LAUNCH._replace(seed_warps=8),
+        LAUNCH._replace(seed_warps=8, seed_block=512),
+        LAUNCH._replace(seed_warps=32, seed_block=2048),
+    ):
+        guarded(
+            bench,
+            f"seeds {launch}",
+            lambda launch=launch: rows.append(
+                (
+                    seconds(partial(fast_clustering.fit, tokens.query, k, padded, 0, EFFORT._replace(steps=0), launch), bench.device),
+                    launch_words(launch),
+                )
+            ),
+        )
+    report("seeds", rows)
+    rows = []
+    for launch in (
+        LAUNCH,
+        LAUNCH._replace(lloyd_block=256, lloyd_warps=8),
+        LAUNCH._replace(block_k=32),
+        LAUNCH._replace(block_k=128, lloyd_warps=8),
+        LAUNCH._replace(lloyd_warps=8),
+        LAUNCH._replace(lloyd_block=64),
+    ):
+        guarded(
+            bench,
+            f"steps {launch}",
+            lambda launch=launch: rows.append(
+                (seconds(partial(fast_clustering.fit, tokens.query, k, padded, 0, EFFORT, launch), bench.device), launch_words(launch))
+            ),
+        )
+    report("seeds and steps", rows)
+
+    with torch.no_grad():
+        exact = dense_output(tokens)
+        print(f"reference cosine {cosine(attend(tokens, cluster(tokens.query, k), k), exact):.4f}")
+        for effort in (
+            EFFORT,
+            Effort(4096, 6, 32, 1.6),
+            Effort(4096, 8, 32, 1.6),
+            Effort(4096, 16, 32, 1.6),
+            Effort(2048, 12, 32, 1.6),
+            Effort(8192, 12, 32, 1.6),
+            Effort(4096, 12, 16, 1.6),
+            Effort(4096, 12, 64, 1.6),
+            Effort(4096, 12, 32, 1.0),
+            Effort(4096, 12, 32, 1.8),
+        ):
+            if bench.late:
+                break
+            call = partial(fast_clustering.fit, tokens.query, k, padded, 0, effort, LAUNCH)
+            values = []
+            for seed in (0, 1):
+                clusters = fast_clustering.cluster(tokens.query, k, phi=phi, seed=seed, effort=effort)
+                values.append(f"{cosine(attend(tokens, clusters, k), exact):.4f}")
+            print(f"effort {tuple(effort)}: {seconds(call, bench.device) * 1e3:.3f} ms, cosine {' '.join(values)}", flush=True)
+
+
+def launch_words(launch: Launch) -> str:
+    """How a launch differs from the default."""
+    changes = {name: value for name, value in launch._asdict().items() if value != getattr(LAUNCH, name)}
+    return ", ".join(f"{name}={value}" for name, value in changes.items()) or "default"
+
+
+def report(title: str, rows: list[tuple[float, str]]) -> None:
+    """One line: everything that was tried, fastest first."""
+    print(f"tune {title}: " + "; ".join(f"{words} {value * 1e3:.3f} ms" for value, words in sorted(rows)), flush=True)
+
+
+def guarded(bench: Bench, title: str, section: Callable[[], object]) -> None:
+    """Run a part; where it fails, say so and go on."""
+    try:
+        section()
+    except Exception:
+        text = traceback.format_exc(limit=-3)
+        bench.failures.append(f"{title}: {text.strip().splitlines()[-1][:300]}")
+        print(f"FAILED {title}\n{text[-1500:]}", flush=True)
+        if bench.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+SECTIONS = {"check": check, "speed": speed, "backward": backward, "energy": energy, "tune": tune}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the bench. Exit status 1 where a kernel was wrong or a part could not run; a missed target is printed, not an error."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else "")
+    parser.add_argument("--sections", default="check,speed,backward,energy", help=f"comma-separated, of {', '.join(SECTIONS)}")
+    parser.add_argument("--lengths", default="", help="comma-separated N")
+    parser.add_argument("--budget", type=float, default=90.0, help="seconds after which what remains is left out")
+    options = parser.parse_args(arguments)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    no_kernels = fused.available(device)
+    lengths = tuple(int(n) for n in options.lengths.split(",") if n) or (CPU_LENGTHS if no_kernels else LENGTHS)
+    bench = Bench(device, lengths, time.monotonic() + options.budget)
+    name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+    print(f"{name}, torch {torch.__version__}, {bench.n_heads} heads of {HEAD_DIM}, {bench.dtype}", flush=True)
+    for section in options.sections.split(","):
+        if no_kernels and section != "speed":
+            print(f"{section} left out: {no_kernels}")
+            continue
+        start = time.monotonic()
+        print(f"--- {section}", flush=True)
+        guarded(bench, section, partial(SECTIONS[section], bench))
+        print(f"    ({time.monotonic() - start:.1f} s)", flush=True)
+    for met, words in bench.targets:
+        print("met   " if met else "MISSED", words)
+    for failure in bench.failures:
+        print("FAILED", failure.splitlines()[0])
+    return 1 if bench.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
