@@ -11,7 +11,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -136,17 +135,17 @@ class BackendChoice:
 def fastest_backend(layer: FusedAttention, x: Tensor, *, backward: bool = False, sampling: Sampling = CHOOSING) -> BackendChoice:
     """Time ``layer`` on ``x`` [batch, seq_len, d_model] with every backend that runs there, set it to the fastest and say which that is.
 
-    ``backward``: forward and backward together. Backends that the device, the dtype or the shape does not allow are left out with the
-    reason. Raises RuntimeError where none runs.
+    ``backward``: forward and backward together, for which ``x`` must require a gradient. Backends that the device, the dtype or the
+    shape does not allow are left out with the reason. Raises RuntimeError where none runs.
     """
-    call = training_step if backward else inference
+    call: Callable[..., object] = gradients if backward else inference
     arms, reasons = [], {}
     for name in BACKENDS:
         reason = _obstacle(layer, x, name, call)
         if reason:
             reasons[name] = reason
         else:
-            arms.append(Arm(name, "", "baseline", str(x.device), str(x.dtype), lambda _, n=name: call(partial(layer.attend, backend=n), x)))
+            arms.append(Arm(name, "", "baseline", str(x.device), str(x.dtype), _at_any_place(call, layer, x, name)))
     if not arms:
         raise RuntimeError("no attention backend runs here: " + "; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
     seen: dict[str, list[float]] = {}
@@ -162,20 +161,24 @@ def fastest_backend(layer: FusedAttention, x: Tensor, *, backward: bool = False,
     return BackendChoice(fastest, seconds, reasons)
 
 
-def inference(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """``layer`` on ``x`` without autograd."""
+def inference(layer: FusedAttention, x: Tensor, backend: str) -> Tensor:
+    """The layer on ``x`` without autograd."""
     with torch.no_grad():
-        return layer(x)
+        return layer.attend(x, backend)
 
 
-def training_step(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """``layer`` forward, and backward to ``x`` (which must require a gradient) and to its parameters."""
-    y = layer(x)
-    y.backward(y.detach())
-    return y
+def gradients(layer: FusedAttention, x: Tensor, backend: str) -> tuple[Tensor, ...]:
+    """The layer on ``x`` forward, and its gradients by ``x`` and by every parameter."""
+    y = layer.attend(x, backend)
+    return torch.autograd.grad(y, [x, *layer.parameters()], y.detach())
 
 
-def _obstacle(layer: FusedAttention, x: Tensor, backend: str, call: Callable[..., Tensor]) -> str:
+def _at_any_place(call: Callable[..., object], *arguments: object) -> Callable[[int], object]:
+    """``call`` on the same arguments at whatever place of a rotation."""
+    return lambda _: call(*arguments)
+
+
+def _obstacle(layer: FusedAttention, x: Tensor, backend: str, call: Callable[..., object]) -> str:
     """Why ``layer`` cannot run on ``x`` with ``backend``; "" where it can."""
     weights_bytes = x.shape[0] * layer.n_heads * x.shape[1] ** 2 * x.element_size()
     if backend == "math" and weights_bytes > MATH_MAX_BYTES:
@@ -183,7 +186,7 @@ def _obstacle(layer: FusedAttention, x: Tensor, backend: str, call: Callable[...
     with warnings.catch_warnings(record=True) as said:  # the framework gives its reasons as warnings
         warnings.simplefilter("always")
         try:
-            call(partial(layer.attend, backend=backend), x)
+            call(layer, x, backend)
         except RuntimeError as error:  # out of memory included
             reasons = [str(w.message).split(" (Triggered")[0] for w in said]
             return "; ".join(dict.fromkeys([described(error), *reasons]))[:300]

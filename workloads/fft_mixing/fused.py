@@ -77,8 +77,8 @@ def windows_launch(d_model: int, itemsize: int) -> WindowsLaunch:
 
 
 def gather_launch(d_model: int) -> GatherLaunch:
-    """Tiles of 64 tokens by up to 64 channels."""
-    return GatherLaunch(block_t=64, block_d=min(64, max(16, triton.next_power_of_2(d_model))), num_warps=4)
+    """Tiles of 32 tokens by up to 64 channels: more would not fit into the registers where channels cannot be loaded together."""
+    return GatherLaunch(block_t=32, block_d=min(64, max(16, triton.next_power_of_2(d_model))), num_warps=4)
 
 
 def written_out(windows: Sequence[int]) -> bool:
@@ -108,12 +108,12 @@ def forward(x: Tensor, taps: Tensor, windows: tuple[int, ...], causal: bool, lau
         x.stride(0),
         x.stride(1),
         stretches,
+        launch.stretch,
         seq_len,
         d_model,
         WINDOWS=windows,
         CAUSAL=causal,
         HALVED=launch.halved,
-        STRETCH=launch.stretch,
         BLOCK_D=launch.block_d,
         num_warps=launch.num_warps,
     )

@@ -1,3 +1,5 @@
+# ruff: noqa: RUF005, RET505  (the kernels' language has no unpacking and no return after a branch)
+# mypy: ignore-errors  (and its tuples of rows grow)
 """Triton kernels of FFT-Mix in the time domain (see ``circulant``): all window sizes in one launch, arithmetic in float32.
 
     fused.py (shapes, strides, autograd) ─→ mix_windows_kernel      forward: a whole window in registers
@@ -115,7 +117,7 @@ def halved_product(x, even, odd, HALF: tl.constexpr):
     return upper + lower
 
 
-@triton.jit(do_not_specialize=["stretches", "seq_len"])
+@triton.jit(do_not_specialize=["stretches", "stretch", "seq_len"])
 def mix_windows_kernel(
     x_ptr,  # [batch, seq_len, d_model], channels side by side
     taps_ptr,  # [R, d_model] float32
@@ -123,19 +125,19 @@ def mix_windows_kernel(
     stride_batch,
     stride_time,
     stretches,  # programs along one sequence
+    stretch,  # tokens of a program
     seq_len,
     d_model,
     WINDOWS: tl.constexpr,
     CAUSAL: tl.constexpr,
     HALVED: tl.constexpr,
-    STRETCH: tl.constexpr,
     BLOCK_D: tl.constexpr,
 ):
-    """y of every window that begins in the program's stretch of STRETCH tokens, for each size."""
+    """y of every window that begins in the program's stretch, for each size."""
     SIZES: tl.constexpr = len(WINDOWS)
     batch = (tl.program_id(0) // stretches).to(tl.int64)
-    start = (tl.program_id(0) % stretches) * STRETCH
-    end = min(start + STRETCH, seq_len)
+    start = (tl.program_id(0) % stretches) * stretch
+    end = min(start + stretch, seq_len)
     channels = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
     inside = channels < d_model
     x_ptr += batch * stride_batch + channels
@@ -166,21 +168,21 @@ def mix_windows_kernel(
 
 
 @triton.jit
-def window_gradient(sums, x, dy, W: tl.constexpr, CAUSAL: tl.constexpr):
-    """Adds one window to the taps' gradient, tuple ``sums`` of W // 2 + 1: Σ dy[i] x[j] over the places of each tap."""
-    added = ()
+def window_gradient(x, dy, W: tl.constexpr, CAUSAL: tl.constexpr):
+    """What one window adds to the gradient of its W // 2 + 1 taps: Σ dy[i] x[j] over the places of each tap."""
+    parts = ()
     for k in tl.static_range(W // 2 + 1):
-        acc = sums[k]
+        acc = tl.zeros_like(x[0])
         for i in tl.static_range(W):
             for j in tl.static_range(W):
                 if tap_of(i, j, W, CAUSAL) == k:
                     acc += dy[i] * x[j]
-        added = added + (acc,)
-    return added
+        parts = parts + (acc,)
+    return parts
 
 
 @triton.jit
-def halved_gradient(sums, x, dy, HALF: tl.constexpr):
+def halved_gradient(x, dy, HALF: tl.constexpr):
     """:func:`window_gradient` of an even window size 2 · HALF, of the even half-taps and then the odd ones (``halved_product``)."""
     a = ()
     b = ()
@@ -191,24 +193,37 @@ def halved_gradient(sums, x, dy, HALF: tl.constexpr):
         b = b + (x[i] - x[i + HALF],)
         da = da + (dy[i] + dy[i + HALF],)
         db = db + (dy[i] - dy[i + HALF],)
-    added = ()
+    parts = ()
     for k in tl.static_range(HALF // 2 + 1):
-        acc = sums[k]
+        acc = tl.zeros_like(x[0])
         for i in tl.static_range(HALF):
             for j in tl.static_range(HALF):
                 if tap_of(i, j, HALF, False) == k:
                     acc += da[i] * a[j]
-        added = added + (acc,)
+        parts = parts + (acc,)
     for k in tl.static_range(HALF // 2 + 1):
-        acc = sums[HALF // 2 + 1 + k]
+        acc = tl.zeros_like(x[0])
         for i in tl.static_range(HALF):
             for j in tl.static_range(HALF):
                 if odd_tap_of(i, j, HALF) == k:
                     acc += db[i] * b[j]
                 elif odd_tap_of(i, j, HALF) == -k - 1:
                     acc -= db[i] * b[j]
-        added = added + (acc,)
-    return added
+        parts = parts + (acc,)
+    return parts
+
+
+@triton.jit
+def added_up(sums, lost, parts, COUNT: tl.constexpr):
+    """``sums`` + ``parts`` and the digits that this loses, to be added next time (Kahan's summation); tuples of COUNT."""
+    new_sums = ()
+    new_lost = ()
+    for k in tl.static_range(COUNT):
+        part = parts[k] - lost[k]
+        total = sums[k] + part
+        new_lost = new_lost + ((total - sums[k]) - part,)
+        new_sums = new_sums + (total,)
+    return new_sums, new_lost
 
 
 @triton.jit(do_not_specialize=["batch_size", "batch_each", "stretches", "stretch", "seq_len", "rows"])
@@ -241,8 +256,10 @@ def gradient_windows_kernel(
     dtaps_ptr += tl.program_id(0).to(tl.int64) * rows * d_model + channels
     for s in tl.static_range(SIZES):
         sums = ()
+        lost = ()
         for _ in tl.static_range(sum_count(WINDOWS, s, CAUSAL, HALVED)):
             sums = sums + (tl.zeros((BLOCK_D,), tl.float32),)
+            lost = lost + (tl.zeros((BLOCK_D,), tl.float32),)
         for step in range(batches):
             batch = (first_batch + step).to(tl.int64)
             x_start = x_ptr + batch * stride_batch + channels
@@ -260,9 +277,10 @@ def gradient_windows_kernel(
                     x_source += stride_time
                     dy_source += SIZES * d_model
                 if is_halved(WINDOWS, s, CAUSAL, HALVED):
-                    sums = halved_gradient(sums, x, dy, size_of(WINDOWS, s) // 2)
+                    parts = halved_gradient(x, dy, size_of(WINDOWS, s) // 2)
                 else:
-                    sums = window_gradient(sums, x, dy, size_of(WINDOWS, s), CAUSAL)
+                    parts = window_gradient(x, dy, size_of(WINDOWS, s), CAUSAL)
+                sums, lost = added_up(sums, lost, parts, sum_count(WINDOWS, s, CAUSAL, HALVED))
         target = dtaps_ptr + first_row(WINDOWS, s) * d_model
         if is_halved(WINDOWS, s, CAUSAL, HALVED):
             for k in tl.static_range(size_of(WINDOWS, s) // 4 + 1):
