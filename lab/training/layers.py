@@ -173,6 +173,7 @@ class Dropout(Batched):
         if not 0 <= p < 1:
             raise ParameterError("dropout", p, "a number of at least 0 and below 1")
         self.p = p
+        self._places: dict[tuple[int, torch.device], Tensor] = {}  # constant, and the same for all models
         self.keys: Tensor
         self.passes: Tensor
         self.register_buffer("keys", torch.zeros(n_models, dtype=torch.int32))
@@ -185,19 +186,23 @@ class Dropout(Batched):
         if not self.training or self.p == 0:
             return x
         self.passes += 1
-        rows = hashed(self.keys ^ hashed(self.passes))
-        places = torch.arange(x[0].numel(), device=x.device, dtype=torch.int32)
-        uniform = hashed(rows[:, None] ^ hashed(places))
-        threshold = round(self.p * 2**32) - 2**31
-        return x * (uniform >= threshold).view(x.shape) * (1 / (1 - self.p))
+        kept = hashed(self.keys ^ hashed(self.passes))[:, None] ^ self._hashed_places(x[0].numel(), x.device)
+        mask = (hashed(kept) >= round(self.p * 2**32) - 2**31).to(x.dtype).mul_(1 / (1 - self.p))
+        return x * mask.view(x.shape)
+
+    def _hashed_places(self, count: int, device: torch.device) -> Tensor:
+        if (count, device) not in self._places:
+            self._places[count, device] = hashed(torch.arange(count, dtype=torch.int32, device=device))
+        return self._places[count, device]
 
 
 def hashed(x: Tensor) -> Tensor:
     """A bijection of 32-bit integers that looks random: int32 [any shape] → int32 (xor-shifts and products modulo 2³²)."""
     x = x + 0x3C6EF372  # 0 must not stay 0
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B - 2**32)):
-        x = (x ^ (x >> shift & (1 << 32 - shift) - 1)).mul_(factor)
-    return x ^ (x >> 16 & 0xFFFF)
+        high = torch.bitwise_right_shift(x, shift).bitwise_and_((1 << 32 - shift) - 1)  # a logical shift: the sign does not spread
+        x = x.bitwise_xor_(high).mul_(factor)
+    return x.bitwise_xor_(torch.bitwise_right_shift(x, 16).bitwise_and_(0xFFFF))
 
 
 class SelfAttention(Batched):
