@@ -50,6 +50,7 @@ SMALLEST = {
         "segment_s": "0.001",
         "looks": "1",
     },
+    "moe_routing": {"studies": "routing", "steps": "2", "seeds": "2", "rates": "1"},
 }
 
 NAMES = sorted(name for name in workloads() if name != "demo")

@@ -1,0 +1,205 @@
+"""What the mixture-of-experts experiment compares, and what a summary says of each claim. Light: the web server imports this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lab.claims import Claim, HardwareClass
+from lab.records import Comparison, Estimate, Measured, Protocol
+from workloads.moe_routing.names import (
+    ACTIVE,
+    BLOCK_ACTIVE,
+    COUNT,
+    EGYPTIAN_LAYER,
+    GAIN,
+    INACTIVE,
+    LABELS,
+    LOAD_ENTROPY,
+    LOSS,
+    LOSS_REDUCTION,
+    RELATIVE_GAIN,
+    ROUTING,
+    SMALL,
+    STANDARD,
+    TEST_ACCURACY,
+    high,
+    low,
+)
+from workloads.moe_routing.routings import EGYPTIAN, EQUAL, ROUTINGS
+
+NO_ROUTING = "this run was not asked to measure routing under this protocol"
+NO_LOSS = "this run was not asked to train character models under this protocol"
+PROTOCOLS: tuple[Protocol, ...] = ("published", "sound")
+
+
+def pairs(means: Sequence[Estimate]) -> list[tuple[Estimate, Estimate]]:
+    """Which means of one cell are compared: every routing against equal weights."""
+    routings = [mean for mean in means if mean.arm in ROUTINGS and mean.mean is not None]
+    return [(mean, other) for other in routings if other.arm == EQUAL for mean in routings if mean.arm != EQUAL]
+
+
+def measure(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
+    """What the summary of one run says of ``claim``."""
+    match claim.id:
+        case "moe-egyptian":
+            return [m for protocol in PROTOCOLS for m in _egyptian(claim, protocol, estimates)]
+        case "moe-entropy":
+            return [m for protocol in PROTOCOLS for m in _entropy(claim, protocol, estimates)]
+        case "moe-active":
+            return _active(claim, estimates)
+        case "moe-loss":
+            return [m for protocol in PROTOCOLS for m in _loss(claim, protocol, estimates)]
+        case "moe-inactive":
+            return _inactive(claim, estimates)
+        case _:
+            return []
+
+
+def _rows(estimates: Sequence[Estimate], part: str, protocol: str, metric: str, arm: str, statistic: str = "") -> list[Estimate]:
+    return [
+        e
+        for e in estimates
+        if (e.dimensions["part"], e.protocol, e.metric, e.arm) == (part, protocol, metric, arm) and statistic in ("", e.statistic)
+    ]
+
+
+def hardware(e: Estimate) -> HardwareClass:
+    """The hardware class of an estimate's device."""
+    return "gpu" if e.device.startswith("cuda") else "cpu"
+
+
+def _with_ends(claim: Claim, row: Estimate, comparison: Comparison, n: int, pair: str, estimates: Sequence[Estimate]) -> Measured:
+    """A value that the experiment recorded together with the ends of its interval."""
+    beside = {
+        e.metric: e
+        for e in estimates
+        if (e.protocol, e.arm, e.dimensions, e.swept, e.device) == (row.protocol, row.arm, row.dimensions, row.swept, row.device)
+    }
+    ends = [beside[name].mean if name in beside else None for name in (low(row.metric), high(row.metric))]
+    return Measured(
+        claim.id,
+        row.protocol,
+        comparison,
+        row.metric,
+        row.mean,
+        ends[0],
+        ends[1],
+        n=n,
+        pair=pair,
+        hardware_class=hardware(row),
+        data=str(row.dimensions["data"]),
+        reason=row.reason,
+        flaws=tuple(filter(None, (str(row.dimensions["flaw"]),))),
+    )
+
+
+def _egyptian(claim: Claim, protocol: Protocol, estimates: Sequence[Estimate]) -> list[Measured]:
+    """Egyptian against equal weights, relative (the claim's figure); the pair says the absolute difference too."""
+    found = _rows(estimates, ROUTING, protocol, RELATIVE_GAIN, EGYPTIAN)
+    if not found:
+        return [Measured(claim.id, protocol, "published", RELATIVE_GAIN, None, reason=NO_ROUTING)]
+    measured = []
+    for row in found:
+        points = next((e for e in _rows(estimates, ROUTING, protocol, GAIN, EGYPTIAN) if _same(e, row)), None)
+        accuracies = [_last(estimates, row, arm) for arm in (EGYPTIAN, EQUAL)]
+        said = f"{LABELS[EGYPTIAN]} against {LABELS[EQUAL]} weights, {row.dimensions['data']}, {row.dimensions['experts']} experts"
+        if all(e is not None and e.mean is not None for e in accuracies):
+            said += ", test accuracy " + " against ".join(f"{e.mean:.2f} %" for e in accuracies if e is not None and e.mean is not None)
+        if points is not None and points.mean is not None:
+            said += f", which is {points.mean:+.2f} points"
+        n = next((e.n for e in accuracies if e is not None), 0)
+        comparison: Comparison = "published" if protocol == "published" else "best"
+        measured.append(_with_ends(claim, row, comparison, n, said, estimates))
+    return measured
+
+
+def _same(e: Estimate, like: Estimate) -> bool:
+    """Whether two estimates belong to the same study of the same data in the same cell."""
+    keys = ("part", "data", "experts")
+    return (e.protocol, e.swept, e.device) == (like.protocol, like.swept, like.device) and all(
+        e.dimensions[key] == like.dimensions[key] for key in keys
+    )
+
+
+def _last(estimates: Sequence[Estimate], like: Estimate, arm: str, metric: str = TEST_ACCURACY) -> Estimate | None:
+    """The mean of ``metric`` of ``arm`` after the last step of the study of ``like``."""
+    rows = [e for e in _rows(estimates, str(like.dimensions["part"]), like.protocol, metric, arm, "mean") if _same(e, like)]
+    return max(rows, key=lambda e: int(e.dimensions["step"] or 0), default=None)
+
+
+def _entropy(claim: Claim, protocol: Protocol, estimates: Sequence[Estimate]) -> list[Measured]:
+    """Entropy of the Egyptian mixture's mean load after training; the pair says what it was before any training."""
+    found = _rows(estimates, ROUTING, protocol, LOAD_ENTROPY, EGYPTIAN, "mean")
+    studies: dict[tuple[object, ...], list[Estimate]] = {}
+    for row in found:
+        studies.setdefault((row.dimensions["data"], row.dimensions["experts"], tuple(row.swept.items())), []).append(row)
+    if not studies:
+        return [Measured(claim.id, protocol, "published", LOAD_ENTROPY, None, reason=NO_ROUTING)]
+    measured = []
+    for rows in studies.values():
+        first, last = (choose(rows, key=lambda e: int(e.dimensions["step"])) for choose in (min, max))
+        where = f"{last.dimensions['data']}, {last.dimensions['experts']} experts"
+        said = f"{LABELS[EGYPTIAN]} weights, {where}, after {last.dimensions['step']} steps"
+        if first is not last and first.mean is not None:
+            said += f"; before any training, with routers drawn at random, it was {first.mean:.3f}"
+        measured.append(
+            Measured(
+                claim.id,
+                protocol,
+                "published",
+                LOAD_ENTROPY,
+                last.mean,
+                last.ci_low,
+                last.ci_high,
+                n=last.n,
+                pair=said,
+                hardware_class=hardware(last),
+                data=str(last.dimensions["data"]),
+                reason=last.reason,
+            )
+        )
+    return measured
+
+
+def _exact(estimates: Sequence[Estimate], protocol: str, metric: str, arm: str) -> float | None:
+    return next((e.mean for e in _rows(estimates, COUNT, protocol, metric, arm, "exact")), None)
+
+
+def _active(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
+    """Active parameters of the published layers, as the source counts them; the pair says what is left of it in a whole block."""
+    layer, block = ([_exact(estimates, "published", metric, arm) for arm in (SMALL, STANDARD)] for metric in (ACTIVE, BLOCK_ACTIVE))
+    if layer[0] is None or not layer[1] or block[0] is None or not block[1]:
+        return []
+    pair = (
+        f"{layer[0]:,.0f} against {layer[1]:,.0f} active parameters per token (experts and router; d_model 64, top-2); with the block's "
+        f"attention counted too, {block[0]:,.0f} against {block[1]:,.0f}, {100 * (1 - block[0] / block[1]):.1f} % fewer"
+    )
+    value = 100 * (1 - layer[0] / layer[1])
+    return [Measured(claim.id, protocol, "published", ACTIVE, value, n=1, exact=True, pair=pair) for protocol in PROTOCOLS]
+
+
+def _inactive(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
+    value = _exact(estimates, "published", INACTIVE, EGYPTIAN_LAYER)
+    reason = "with more than three experts the share is set by how many are chosen, 1 − 3/E of them: no figure of the technique"
+    return [
+        Measured(
+            claim.id,
+            "published",
+            "published",
+            INACTIVE,
+            value,
+            n=1,
+            exact=True,
+            pair="all three experts have a weight above 0, so all of them run for every token",
+            reason="" if value is not None else "not counted",
+        ),
+        Measured(claim.id, "sound", "best", INACTIVE, None, reason=reason),
+    ]
+
+
+def _loss(claim: Claim, protocol: Protocol, estimates: Sequence[Estimate]) -> list[Measured]:
+    """Loss of small experts below that of standard ones, relative: on the training text as published, on held-out text if sound."""
+    found = _rows(estimates, LOSS, protocol, LOSS_REDUCTION, SMALL)
+    if not found:
+        return [Measured(claim.id, protocol, "published", LOSS_REDUCTION, None, reason=NO_LOSS)]
+    return [_with_ends(claim, row, "published" if protocol == "published" else "best", row.n, "", estimates) for row in found]
