@@ -6,6 +6,9 @@ not by arithmetic). At each point losses come to the host, and models that diver
 **Diverged**: a loss that is not finite or more than ``exploded`` times the model's first, or parameters that are not finite. From the point
 at which this is found, the model's parameters are NaN, and so is everything computed from them: nothing of it can pass for a result. The
 other models share no arithmetic with it and go on as if it were not there.
+
+**Repeatable**: equal seeds give equal results, bit for bit on a CPU with as many threads; on a GPU up to rounding, because the backward
+pass of fused attention adds in no fixed order. In another batch of models a model is the same up to rounding.
 """
 
 from __future__ import annotations
