@@ -133,22 +133,26 @@ class Workload:
 
 
 @cache
-def _discover(packages: tuple[str, ...]) -> dict[str, Workload]:
-    found: dict[str, Workload] = {}
+def _specs(packages: tuple[str, ...]) -> dict[str, str]:
+    """The ``spec`` module of each workload by the name of its package; nothing of them is imported yet."""
+    found: dict[str, str] = {}
     for package_name in packages:
         package = importlib.import_module(package_name)
         for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
             spec = f"{package_name}.{info.name}.spec"
             if info.ispkg and importlib.util.find_spec(spec) is not None:  # a package without a spec declares nothing
-                workload = importlib.import_module(spec).WORKLOAD
-                found[workload.name] = workload
+                found[info.name] = spec
     return found
+
+
+def _known() -> dict[str, str]:
+    extra = tuple(name for name in os.environ.get(PLUGIN_VARIABLE, "").split(os.pathsep) if name)
+    return _specs(("workloads", *extra))
 
 
 def workloads() -> dict[str, Workload]:
     """Every workload by name: those of the ``workloads`` package and of the packages in ``$EFFICIENCY_LAB_WORKLOADS``."""
-    extra = tuple(name for name in os.environ.get(PLUGIN_VARIABLE, "").split(os.pathsep) if name)
-    return _discover(("workloads", *extra))
+    return {name: workload(name) for name in _known()}
 
 
 def experiments() -> dict[str, Workload]:
@@ -157,8 +161,14 @@ def experiments() -> dict[str, Workload]:
 
 
 def workload(name: str) -> Workload:
-    """One workload by name. Raises ParameterError listing the names there are."""
-    found = workloads()
-    if name not in found:
-        raise ParameterError("workload", name, "one of " + ", ".join(found), "is unknown")
-    return found[name]
+    """One workload by the name of its package. Raises ParameterError listing the names there are.
+
+    The specs of others are not imported: a worker has to start quickly, however many there are.
+    """
+    known = _known()
+    if name not in known:
+        raise ParameterError("workload", name, "one of " + ", ".join(known), "is unknown")
+    found: Workload = importlib.import_module(known[name]).WORKLOAD
+    if found.name != name:
+        raise ValueError(f"the workload in {known[name]} is called {found.name!r}: it must be called as its package")
+    return found
