@@ -4,8 +4,8 @@
 
 On a GPU a window's product is written out in one kernel for all sizes (``kernels``), which reads the activations once and writes the S
 outputs side by side, ready for the projection; backward is one kernel for the gradient of x and one for that of the filters. No atomics:
-the same inputs give the same bits. Arithmetic is float32 whatever the tensor's type, the result is rounded once. Elsewhere, and in float64,
-the windows' matrices are multiplied by the framework (``circulant``): the same function.
+the same inputs give the same bits. Arithmetic is float32 whatever the tensor's type, the result is rounded once. Elsewhere, and in
+float64, the framework multiplies small matrices (``fourier_basis``, causal ``circulant``): the same function.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from workloads.fft_mixing import circulant
+from workloads.fft_mixing import circulant, fourier_basis
 from workloads.fft_mixing.reference import checked_windows, filter_rows
 
 try:
@@ -222,7 +222,7 @@ def mixed(x: Tensor, filters: Tensor, windows: Sequence[int], causal: bool = Fal
     """
     windows = checked_windows(windows)
     if available(x.device) or x.dtype not in DTYPES:
-        return circulant.mixed(x, filters, windows, causal)
+        return circulant.mixed(x, filters, windows, causal=True) if causal else fourier_basis.mixed(x, filters, windows)
     taps = circulant.taps(filters, windows)
     flat = x.reshape(-1, *x.shape[-2:])
     if x.device.type == "cuda" and x.device.index != torch.cuda.current_device():

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lab.training.layers import Batched, Linear
-from workloads.fft_mixing import circulant, peers
+from workloads.fft_mixing import circulant, fourier_basis, peers
 from workloads.fft_mixing.reference import FILTER_STD, PUBLISHED_WINDOWS, checked_windows, filter_rows
 
 
@@ -32,7 +32,9 @@ class FftMixer(Batched):
         return {"filters": FILTER_STD * torch.randn(self.filters.shape[1:], generator=generator)}
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.projection(circulant.mixed(x, self.filters, self.windows, self.causal))
+        if self.causal:
+            return self.projection(circulant.mixed(x, self.filters, self.windows, causal=True))
+        return self.projection(fourier_basis.mixed(x, self.filters.unsqueeze(1), self.windows))
 
 
 class FNetMixer(Batched):

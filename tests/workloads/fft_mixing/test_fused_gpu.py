@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -14,7 +16,7 @@ UNAVAILABLE = fused.available("cuda") or ("runs under the interpreter" if fused.
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(bool(UNAVAILABLE), reason=UNAVAILABLE or "available")]
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
-WINDOW_SETS = [(6, 12, 24), (2,), (24, 6), (5, 7, 12), (9, 32), (16, 100), (3, 64, 256)]
+WINDOW_SETS = [(2,), (24, 6), (5, 7, 12), (9, 32), (3, 64, 256)]  # to compile one whose longest window is 32 takes seconds
 
 
 def filters_of(windows, d_model):
@@ -31,10 +33,8 @@ def check(x, filters, windows, causal):
     """Output and gradients of the kernels against float64, judged by the error of the published form at the same precision."""
     dy = torch.randn(*x.shape[:-1], len(windows) * x.shape[-1], device="cuda").to(x.dtype)
     got = gradients(fused.mixed, x, filters, dy, windows, causal)
-    if causal:
-        plain = gradients(circulant.mixed, x, filters, dy, windows, True)
-    else:
-        plain = gradients(reference.mixed, x, filters, dy, windows)
+    framework = partial(circulant.mixed, causal=True) if causal else reference.mixed
+    plain = gradients(framework, x, filters, dy, windows)
     exact = (circulant.mixed64(x, filters, windows, causal), *circulant.gradients64(x, filters, windows, dy, causal))
     for part, g, p, e in zip(("output", "gradient of x", "gradient of filters"), got, plain, exact, strict=True):
         assert g.dtype == p.dtype
@@ -45,9 +45,15 @@ def check(x, filters, windows, causal):
 
 @pytest.mark.parametrize("causal", [False, True], ids=["bidirectional", "causal"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("windows", WINDOW_SETS, ids=str)
-def test_against_float64(windows, dtype, causal):
+@pytest.mark.parametrize("windows", [(6, 12, 24), (16, 100)], ids=str)
+def test_every_dtype_against_float64(windows, dtype, causal):
     check(torch.randn(2, 515, 96, device="cuda").to(dtype), filters_of(windows, 96), windows, causal)
+
+
+@pytest.mark.parametrize("causal", [False, True], ids=["bidirectional", "causal"])
+@pytest.mark.parametrize("windows", WINDOW_SETS, ids=str)
+def test_window_sets_against_float64(windows, causal):
+    check(torch.randn(2, 515, 96, device="cuda").to(torch.bfloat16), filters_of(windows, 96), windows, causal)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 5, 3), (3, 24, 37), (1, 100, 513), (400, 28, 28), (1, 4099, 768)], ids=str)
