@@ -12,13 +12,14 @@ from dataclasses import replace
 import torch
 
 from lab.measuring import within
-from lab.records import Event, Phase, Progress, Record, Role
+from lab.records import Event, Phase, Progress, Protocol, Record, Role, Scalar
 from lab.workload import Context
 from workloads.fft_mixing import accuracy, costs, published_training, speed
 from workloads.fft_mixing.classifier import D_MODEL, STATED_PARAMETERS, PublishedClassifier
 from workloads.fft_mixing.layers import parameter_count
-from workloads.fft_mixing.names import ATTENTION, COUNT, EAGER, FFT_MIX, MODULE, PARAMETER_COUNT, dimensions_of
+from workloads.fft_mixing.names import COUNT, FFT_MIX, LONGEST_WINDOW, PARAMETER_COUNT, dimensions_of
 from workloads.fft_mixing.parameters import FftMixingParameters, energy_cell
+from workloads.fft_mixing.published_training import PUBLISHED
 from workloads.fft_mixing.training_step import MIXERS, N_CLASSES, SEQ_LEN, training_steps
 
 
@@ -31,7 +32,7 @@ def run(params: FftMixingParameters, context: Context) -> Iterator[Event]:
     parts: list[tuple[float, Generator[Event, None, None]]] = []
     first, last = context.cell == 0, context.cell == context.n_cells - 1
     if first:
-        yield from counts()
+        yield from counts(params)
     if "speed" in params.studies:
         with_energy = params.energy != "none" and context.cell == energy_cell(context.plan)
         if first:
@@ -48,26 +49,19 @@ def run(params: FftMixingParameters, context: Context) -> Iterator[Event]:
     yield Progress(1.0, f"N = {params.seq_len:,}")
 
 
-def counts() -> Iterator[Record]:
-    """Parameters of the published models: as the source states them, and counted in the models themselves."""
-    dimensions = dimensions_of(COUNT, seq_len=SEQ_LEN, d_model=D_MODEL)
-    for name, implementation in ((FFT_MIX, EAGER), (ATTENTION, MODULE)):
+def counts(params: FftMixingParameters) -> Iterator[Record]:
+    """The longest window, and the parameters of the published models: as the source states them, and counted in the models themselves."""
+
+    def exact(name: str, protocol: Protocol, how: str, metric: str, value: float, unit: str, dimensions: dict[str, Scalar]) -> Record:
         role: Role = "technique" if name == FFT_MIX else "baseline"
+        return Record(protocol, name, role, how, "", "", metric, float(value), unit, dimensions=dimensions, whole_run=True)
+
+    yield exact(FFT_MIX, "sound", "counted", LONGEST_WINDOW, params.window_lengths[-1], "tokens", dimensions_of(COUNT))
+    of_models = dimensions_of(COUNT, seq_len=SEQ_LEN, d_model=D_MODEL)
+    for name, implementation in PUBLISHED:
         counted = parameter_count(PublishedClassifier(MIXERS[name, implementation], SEQ_LEN, D_MODEL, N_CLASSES))
-        for how, protocol, value in (("stated", "published", STATED_PARAMETERS[name]), ("counted", "sound", counted)):
-            yield Record(
-                protocol,  # type: ignore[arg-type]
-                name,
-                role,
-                how,
-                "",
-                "",
-                PARAMETER_COUNT,
-                float(value),
-                "1",
-                dimensions=dimensions,
-                whole_run=True,
-            )
+        yield exact(name, "published", "stated", PARAMETER_COUNT, STATED_PARAMETERS[name], "1", of_models)
+        yield exact(name, "sound", "counted", PARAMETER_COUNT, counted, "1", of_models)
 
 
 def _training_steps(params: FftMixingParameters, context: Context) -> Generator[Event, None, None]:

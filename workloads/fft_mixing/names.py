@@ -19,11 +19,22 @@ COUNT, LAYER, TRAINING_STEP = "count", "layer", "training step"
 PUBLISHED_TRAINING, SOUND_TRAINING = "published training", "sound training"
 
 PARAMETER_COUNT = "parameters"
+LONGEST_WINDOW = "longest_window"
 SMALLEST_CALL = "smallest_call_s"
 TRAIN_LOSS, VALIDATION_LOSS = "train_loss", "validation_loss"
 VALIDATION_ACCURACY, TEST_ACCURACY = "validation_accuracy", "test_accuracy"
 ACCURACY_GAIN, GAIN_LOW, GAIN_HIGH = "accuracy_gain", "accuracy_gain_low", "accuracy_gain_high"
 CHANCE = "chance_accuracy"
+LEARNING_RATE = "learning_rate"
+BATCHED = "batched"  # all models of an arm trained together
+
+TASKS = {
+    "images": "images",
+    "digits": "digits in pixels",
+    "mnist1d": "MNIST-1D",
+    "recall": "associative recall",
+    "copy": "copy from a distance",
+}
 
 DIMENSIONS = ("part", "pass", "seq_len", "batch_size", "d_model", "task", "data", "seeds", "distance", "step")
 
@@ -51,6 +62,8 @@ LABELS = {
     MODULE: "module returning its weights",
     SDPA: "fused attention, backend by PyTorch",
     **{name: f"{title} backend" for name, title in SDPA_BACKENDS.items()},
-    "batched": "all seeds in one batch",
+    BATCHED: "all seeds in one batch",
+    **TASKS,
     COUNT: "count",
+    CHANCE: "chance",
 }

@@ -20,6 +20,7 @@ Task = Literal["images", "digits", "mnist1d", "recall", "copy"]
 PUBLISHED_WINDOWS: tuple[Window, ...] = ("6", "12", "24")
 SPEED_ONLY = ("seq_len", "d_model", "n_heads", "tokens", "dtype", "mode", "energy")  # parameters that no training uses
 DISTANCE_STEPS = 4  # distances of one run: the one chosen, a half of it, a quarter, an eighth
+QUESTION_TOKENS = 16  # of recall's key-value pairs, before which nothing is asked for
 CLAIMED_SEQ_LENS = (4096, 8192)  # of which the source estimates savings
 ENERGY_SEQ_LEN = 8192  # where joules are measured if it is among those swept: the longest of which the source speaks
 
@@ -128,12 +129,20 @@ class FftMixingParameters(Parameters):
     )
     seeds: int = parameter(5, title="Seeds", help="Models of each kind in the sound protocol, trained side by side.", ge=1, le=20, step=1)
     steps: int = parameter(
-        400,
+        300,
         title="Training steps",
         help="Of each model in the sound protocol, the learning rate falling to zero at the end.",
         ge=2,
         le=20_000,
         step=50,
+    )
+    batch_size_trained: int = parameter(
+        64, title="Examples in a training batch", help="Of each model in the sound protocol.", ge=1, le=512, step=8
+    )
+    tuned: bool = parameter(
+        True,
+        title="Learning rates tuned",
+        help="Each kind of model gets the learning rate that is best on validation data with other seeds; else all train at 0.01.",
     )
     energy: EnergyEffort = shared_parameters.energy(
         f"Joules of a layer from the GPU's own counter, at N = {ENERGY_SEQ_LEN:,} where it is swept, else at the largest N: FFT-Mix as "
@@ -176,6 +185,12 @@ class FftMixingParameters(Parameters):
         return tuple(self.distance >> halvings for halvings in reversed(range(DISTANCE_STEPS)))
 
 
+def question_length(params: FftMixingParameters) -> int:
+    """Tokens of a sequence of recall or copy: the least multiple of the longest window that holds the distance and the pairs."""
+    longest = params.window_lengths[-1]
+    return -(-(params.distance + QUESTION_TOKENS) // longest) * longest
+
+
 def energy_cell(plan: Plan) -> int:
     """Index of the cell in which energy is measured: N = :data:`ENERGY_SEQ_LEN`, else the largest N."""
 
@@ -196,20 +211,16 @@ def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
     if name == "published":
         return {**shape, "seq_len": list(CLAIMED_SEQ_LENS), "tasks": ("images",), "published_epochs": 10, "steps": 2}
     if name == "quick":
-        return {
-            **shape,
-            "seq_len": [1024, 4096, 8192] if device_kind == "cuda" else [256, 1024, 4096],
-            "segment_s": 0.02,
-            "looks": 1,
-            "peers": device_kind == "cpu",
-            "device_step": False,
-        }
+        quick = {**shape, "segment_s": 0.02, "looks": 1, "tuned": False, "peers": False, "device_step": False}
+        if device_kind == "cuda":
+            return {**quick, "seq_len": [1024, 4096, 8192], "tasks": ("recall",), "steps": 300}
+        return {**quick, "seq_len": [256, 1024, 4096], "tasks": ("copy",), "steps": 80, "seeds": 2, "batch_size_trained": 32}
     powers = range(6, 18) if device_kind == "cuda" else range(6, 14)
     return {
         **shape,
         "seq_len": [1 << power for power in powers],
         "tasks": ("digits", "mnist1d", "recall", "copy"),
         "published_epochs": 10,
-        "steps": 1500,
+        "steps": 600,
         "energy": "standard",
     }
