@@ -1,9 +1,9 @@
 """Speed and fidelity of the fast version: ``python -m workloads.spectral_sparse_attention.bench [--sections check,speed,…]``.
 
 A development bench (the experiment measures with mirrored pairs and intervals in a run of its own). Sections: ``check`` (kernels against
-float64), ``speed`` (whole calls against the fused backends, time of the parts, cosines, memory), ``backward``, ``energy``
-(joules at the largest N) and ``tune`` (tiles and clustering effort). Planted clusters, 16 heads of 64, bfloat16, k and s nearest √N. Each section
-stands alone: one that fails is reported and the rest still runs. On a CPU a small version of ``speed`` runs with the framework's operations.
+float64), ``speed`` (whole calls against the fused backends, time of the parts, cosines, memory), ``backward``, ``energy`` (joules at the
+largest N) and ``tune`` (tiles and clustering effort). Planted clusters, 16 heads of 64, bfloat16, k and s nearest √N. Each section stands
+alone: one that fails is reported and the rest still runs. On a CPU a small ``speed`` runs with the framework's operations.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from workloads.spectral_sparse_attention import data, dense, eager, fast, fast_c
 from workloads.spectral_sparse_attention.clustering import PROJECTED_DIM, Clusters, cluster, clusters_of, projection
 from workloads.spectral_sparse_attention.data import Tokens
 from workloads.spectral_sparse_attention.fast_clustering import EFFORT, LAUNCH, Effort, Launch
-from workloads.spectral_sparse_attention.fused import BACKWARD_TILES, FORWARD_TILES, Tiles
+from workloads.spectral_sparse_attention.fused import Tiles
+from workloads.spectral_sparse_attention.reference import Attended
 
 HEADS, HEAD_DIM = 16, 64
 LENGTHS = (4096, 8192, 16384, 65536, 131072)
@@ -98,9 +99,9 @@ def seconds(call: Callable[[], object], device: torch.device) -> float:
 
 
 def mismatch(got: Tensor, exact: Tensor, same_precision: Tensor) -> str:
-    """Why ``got`` is further from the float64 ``exact`` than 2 × a same-precision computation at its worst; "" where it is not."""
+    """Why ``got`` is further from the float64 ``exact`` than 3 × a same-precision computation at its worst; "" where it is not."""
     error = (got.double() - exact).abs().max().item()
-    allowed = 2 * (same_precision.double() - exact).abs().max().item() + 4 * torch.finfo(got.dtype).eps * exact.abs().max().item()
+    allowed = 3 * (same_precision.double() - exact).abs().max().item() + 8 * torch.finfo(got.dtype).eps * exact.abs().max().item()
     return "" if error <= allowed else f"error {error:.3g}, allowed {allowed:.3g}"
 
 
@@ -118,7 +119,12 @@ def check_case(
     wrong = [] if torch.equal(samples.keys.long(), wanted.keys) else ["samples differ"]
     cotangent = torch.randn(tokens.query.shape, device=bench.device).to(dtype)
     results = []
-    for attention, kind in ((fused.attention, dtype), (reference.attention, torch.float64), (reference.attention, dtype)):
+    ways: tuple[tuple[Callable[..., Attended], torch.dtype], ...] = (
+        (fused.attention, dtype),
+        (reference.attention, torch.float64),
+        (reference.attention, dtype),
+    )
+    for attention, kind in ways:
         inputs = [x.to(kind).requires_grad_() for x in (tokens.query, tokens.key.clone(), tokens.value)]
         attended = attention(*inputs, clusters, samples, weighted=weighted, causal=causal)
         gradients = torch.autograd.grad(attended.output, inputs, cotangent.to(kind))
@@ -162,6 +168,11 @@ def whole_call(tokens: Tokens, k: int, s: int, phi: Tensor) -> Callable[[], Tens
     return lambda: fast.attention(tokens.query, tokens.key, tokens.value, k, s, phi=phi).output
 
 
+def ignoring_index(call: Callable[[], object], index: int) -> None:
+    """One call of an arm: its inputs are many times the L2 cache, so none are rotated."""
+    call()
+
+
 def speed_at(bench: Bench, n: int) -> None:
     """One length: times of the whole call and of every backend, of the parts, cosines and peak memory."""
     tokens, k, s, phi = bench.tokens(n), root(n), root(n), sign_projection(bench.device)
@@ -174,7 +185,7 @@ def speed_at(bench: Bench, n: int) -> None:
         calls["dense naive"] = partial(dense.naive, tokens.query, tokens.key, tokens.value)
     device = str(bench.device)
     arms = [
-        Arm(name, "bench", "technique" if name == "ssa fast" else "baseline", device, str(bench.dtype), lambda i, call=call: call())
+        Arm(name, "bench", "technique" if name == "ssa fast" else "baseline", device, str(bench.dtype), partial(ignoring_index, call))
         for name, call in calls.items()
     ]
     samplers: list[Sampler] = [LatencySampler(synchronizer(device))]
@@ -223,7 +234,7 @@ def parts_at(bench: Bench, tokens: Tokens, k: int, s: int, phi: Tensor) -> None:
     found = fast_clustering.fit(tokens.query, k, padded, 0, EFFORT, LAUNCH)
     _, plan = fast_clustering.assign(tokens.query, padded, *found, row, LAUNCH)
     keys, population = fused.draw(plan, s, 0, False)
-    options = fused.Options(False, False, HEAD_DIM**-0.5, FORWARD_TILES, BACKWARD_TILES)
+    options = fused.Options(False, False, HEAD_DIM**-0.5, None, None)
     seeds_only = EFFORT._replace(steps=0)
     one_step = EFFORT._replace(steps=1)
     parts: dict[str, Callable[[], object]] = {
@@ -299,37 +310,28 @@ def backward(bench: Bench) -> None:
     for n in (16384, 65536):
         tokens, k = bench.tokens(n), root(n)
         clusters = fast.cluster(tokens.query, k, phi=sign_projection(bench.device))
-        cotangent = torch.randn_like(tokens.query)
-        inputs = [x.clone().requires_grad_() for x in (tokens.query, tokens.key, tokens.value)]
-
-        def both(attention: Callable[..., Tensor], inputs: list[Tensor] = inputs, cotangent: Tensor = cotangent) -> object:
-            return torch.autograd.grad(attention(*inputs), inputs, cotangent)
-
         for row in (64, 128):
             samples = fused.shared_samples(clusters, k, queries_per_row=row)
             for tiles in (Tiles(64, 8, 2), Tiles(64, 4, 2), Tiles(32, 4, 2), Tiles(32, 8, 2)):
-                if bench.late:
-                    print("left out for lack of time")
-                    return
-
-                def ours(*qkv: Tensor, tiles: Tiles = tiles, clusters: Clusters = clusters, samples: sampling.Samples = samples) -> Tensor:
-                    return fused.attention(*qkv, clusters, samples, backward_tiles=tiles).output
-
-                guarded(
-                    bench,
-                    f"backward {row} {tiles}",
-                    lambda ours=ours, both=both, n=n, row=row, tiles=tiles: print(
-                        f"N = {n}, forward + backward, rows of {row}, {tuple(tiles)}: {latency_ms(partial(both, ours)):.3f} ms", flush=True
-                    ),
-                )
+                ours = partial(fused_output, clusters=clusters, samples=samples, tiles=tiles)
+                guarded(bench, f"backward {row} {tiles}", partial(training_step, bench, tokens, ours, f"rows of {row}, {tuple(tiles)}"))
         for name in ("cudnn", "flash"):
-            guarded(
-                bench,
-                f"backward {name}",
-                lambda name=name, both=both, n=n: print(
-                    f"N = {n}, forward + backward, dense {name}: {latency_ms(partial(both, dense.with_backend(name))):.3f} ms", flush=True
-                ),
-            )
+            guarded(bench, f"backward {name}", partial(training_step, bench, tokens, dense.with_backend(name), f"dense {name}"))
+
+
+def fused_output(query: Tensor, key: Tensor, value: Tensor, *, clusters: Clusters, samples: sampling.Samples, tiles: Tiles) -> Tensor:
+    return fused.attention(query, key, value, clusters, samples, backward=tiles).output
+
+
+def training_step(bench: Bench, tokens: Tokens, attention: Callable[[Tensor, Tensor, Tensor], Tensor], words: str) -> None:
+    """Print how long forward and backward of ``attention`` take together."""
+    if bench.late:
+        print(f"left out for lack of time: {words}")
+        return
+    query, key, value = (x.detach().clone().requires_grad_() for x in (tokens.query, tokens.key, tokens.value))
+    cotangent = torch.randn_like(tokens.query)
+    taken = latency_ms(lambda: torch.autograd.grad(attention(query, key, value), (query, key, value), cotangent))
+    print(f"N = {query.shape[-2]}, forward + backward, {words}: {taken:.3f} ms", flush=True)
 
 
 def latency_ms(call: Callable[[], object]) -> float:
@@ -380,50 +382,32 @@ def tune(bench: Bench) -> None:
         ):
             if bench.late:
                 break
-            options = fused.Options(False, False, HEAD_DIM**-0.5, tiles, BACKWARD_TILES)
-            call = partial(fused.forward, tokens.query, tokens.key, tokens.value, plan, keys, population, options)
-            try:
-                rows.append((seconds(call, bench.device), f"{row}/{tuple(tiles)}"))
-            except Exception as error:
-                print(f"tiles {row} {tiles}: {repr(error)[:150]}")
+            options = fused.Options(False, False, HEAD_DIM**-0.5, tiles, None)
+            forward = partial(fused.forward, tokens.query, tokens.key, tokens.value, plan, keys, population, options)
+            guarded(bench, f"tiles {row} {tiles}", partial(time_into, rows, f"{row}/{tuple(tiles)}", forward, bench.device))
     report("attention, queries in a row/(keys, warps, stages)", rows)
 
-    rows = []
-    for launch in (
+    seed_launches = (
         LAUNCH,
         LAUNCH._replace(candidates=32),
         LAUNCH._replace(seed_warps=8),
         LAUNCH._replace(seed_warps=8, seed_block=512),
         LAUNCH._replace(seed_warps=32, seed_block=2048),
-    ):
-        guarded(
-            bench,
-            f"seeds {launch}",
-            lambda launch=launch: rows.append(
-                (
-                    seconds(partial(fast_clustering.fit, tokens.query, k, padded, 0, EFFORT._replace(steps=0), launch), bench.device),
-                    launch_words(launch),
-                )
-            ),
-        )
-    report("seeds", rows)
-    rows = []
-    for launch in (
+    )
+    step_launches = (
         LAUNCH,
         LAUNCH._replace(lloyd_block=256, lloyd_warps=8),
         LAUNCH._replace(block_k=32),
         LAUNCH._replace(block_k=128, lloyd_warps=8),
         LAUNCH._replace(lloyd_warps=8),
         LAUNCH._replace(lloyd_block=64),
-    ):
-        guarded(
-            bench,
-            f"steps {launch}",
-            lambda launch=launch: rows.append(
-                (seconds(partial(fast_clustering.fit, tokens.query, k, padded, 0, EFFORT, launch), bench.device), launch_words(launch))
-            ),
-        )
-    report("seeds and steps", rows)
+    )
+    for title, effort, launches in (("seeds", EFFORT._replace(steps=0), seed_launches), ("seeds and steps", EFFORT, step_launches)):
+        rows = []
+        for launch in launches:
+            fit = partial(fast_clustering.fit, tokens.query, k, padded, 0, effort, launch)
+            guarded(bench, f"{title} {launch}", partial(time_into, rows, launch_words(launch), fit, bench.device))
+        report(title, rows)
 
     with torch.no_grad():
         exact = dense_output(tokens)
@@ -442,12 +426,17 @@ def tune(bench: Bench) -> None:
         ):
             if bench.late:
                 break
-            call = partial(fast_clustering.fit, tokens.query, k, padded, 0, effort, LAUNCH)
+            fit = partial(fast_clustering.fit, tokens.query, k, padded, 0, effort, LAUNCH)
             values = []
             for seed in (0, 1):
                 clusters = fast_clustering.cluster(tokens.query, k, phi=phi, seed=seed, effort=effort)
                 values.append(f"{cosine(attend(tokens, clusters, k), exact):.4f}")
-            print(f"effort {tuple(effort)}: {seconds(call, bench.device) * 1e3:.3f} ms, cosine {' '.join(values)}", flush=True)
+            print(f"effort {tuple(effort)}: {seconds(fit, bench.device) * 1e3:.3f} ms, cosine {' '.join(values)}", flush=True)
+
+
+def time_into(rows: list[tuple[float, str]], words: str, call: Callable[[], object], device: torch.device) -> None:
+    """Time a call and note it."""
+    rows.append((seconds(call, device), words))
 
 
 def launch_words(launch: Launch) -> str:

@@ -12,7 +12,6 @@ from torch import Tensor
 from workloads.spectral_sparse_attention import eager, fast_clustering, fused
 from workloads.spectral_sparse_attention.clustering import PROJECTED_DIM, Clusters, check_cluster_count, projection
 from workloads.spectral_sparse_attention.fast_clustering import EFFORT, LAUNCH, Effort, Launch
-from workloads.spectral_sparse_attention.fused import BACKWARD_TILES, FORWARD_TILES, Tiles
 from workloads.spectral_sparse_attention.reference import Attended, softmax_scale
 from workloads.spectral_sparse_attention.sampling import QUERIES_PER_ROW, check_sample_count, shared
 
@@ -46,8 +45,6 @@ def attention(
     scale: float | None = None,
     effort: Effort = EFFORT,
     launch: Launch = LAUNCH,
-    forward_tiles: Tiles = FORWARD_TILES,
-    backward_tiles: Tiles = BACKWARD_TILES,
 ) -> Attended:
     """Clusters the queries, draws samples and attends: [*, N, head_dim] → the same, differentiable at the clusters and samples it found.
 
@@ -68,5 +65,5 @@ def attention(
     padded = fast_clustering.padded_projection(phi)
     _, plan = fast_clustering.clustered(fused.problems_of(query.detach()), n_clusters, padded, seed, queries_per_row, effort, launch)
     keys, population = fused.draw(plan, n_samples, seed, causal)
-    options = fused.Options(weighted, causal, softmax_scale(query.shape[-1], scale), forward_tiles, backward_tiles)
+    options = fused.Options(weighted, causal, softmax_scale(query.shape[-1], scale), None, None)
     return fused.attention_on(query, key, value, plan, keys, population, options)

@@ -46,8 +46,14 @@ class Tiles(NamedTuple):
     num_stages: int = 3
 
 
-FORWARD_TILES = Tiles()
-BACKWARD_TILES = Tiles(num_warps=8, num_stages=2)
+def forward_tiles(row_bytes: int) -> Tiles:
+    """The launch of the forward kernel for tokens of ``row_bytes`` (head_dim · itemsize); what an SM's shared memory holds limits it."""
+    return Tiles(64, 4, 3) if row_bytes <= 128 else Tiles(64, 8, 2) if row_bytes <= 256 else Tiles(32, 8, 2)
+
+
+def backward_tiles(row_bytes: int) -> Tiles:
+    """The launch of the backward kernels, as :func:`forward_tiles`."""
+    return Tiles(64, 8, 2) if row_bytes <= 128 else Tiles(32, 8, 2) if row_bytes <= 256 else Tiles(16, 8, 1)
 
 
 def available(device: str | torch.device) -> str:
@@ -138,8 +144,8 @@ class Options(NamedTuple):
     weighted: bool
     causal: bool
     scale: float
-    forward_tiles: Tiles
-    backward_tiles: Tiles
+    forward_tiles: Tiles | None
+    backward_tiles: Tiles | None
 
 
 def problems_of(x: Tensor) -> Tensor:
@@ -163,7 +169,7 @@ def forward(
     problems, n, head_dim = query.shape
     output = query.new_empty((problems, n, head_dim))
     log_sum_exp = query.new_empty((problems, n), dtype=torch.float32)
-    tiles = options.forward_tiles
+    tiles = options.forward_tiles or forward_tiles(head_dim * query.element_size())
     kernels.attention_kernel[(plan.row_cluster.shape[-1], problems)](
         query,
         key,
@@ -213,6 +219,7 @@ def backward(
     problems, n, head_dim = query.shape
     query_gradient, key_gradient, value_gradient = (query.new_empty((problems, n, head_dim)) for _ in range(3))
     delta = torch.empty_like(log_sum_exp)
+    tiles = options.backward_tiles or backward_tiles(head_dim * query.element_size())
     key_sums, value_sums = (query.new_zeros((problems, n, head_dim), dtype=torch.float32) for _ in range(2))
     grid = (plan.row_cluster.shape[-1], problems)
     sizes = (n, plan.offsets.shape[-1] - 1, plan.row_cluster.shape[-1])
@@ -221,9 +228,9 @@ def backward(
         "HEAD_DIM": head_dim,
         "BLOCK_D": _block_d(head_dim),
         "BLOCK_M": plan.queries_per_row,
-        "BLOCK_N": options.backward_tiles.block_n,
-        "num_warps": options.backward_tiles.num_warps,
-        "num_stages": options.backward_tiles.num_stages,
+        "BLOCK_N": tiles.block_n,
+        "num_warps": tiles.num_warps,
+        "num_stages": tiles.num_stages,
     }
     kernels.query_gradient_kernel[grid](
         query,
@@ -333,19 +340,20 @@ def attention(
     weighted: bool = False,
     causal: bool = False,
     scale: float | None = None,
-    forward_tiles: Tiles = FORWARD_TILES,
-    backward_tiles: Tiles = BACKWARD_TILES,
+    forward: Tiles | None = None,
+    backward: Tiles | None = None,
 ) -> Attended:
     """``reference.attention`` for samples shared by rows of 16, 32, 64 or 128 queries; once differentiable in query, key and value.
 
     ``query``, ``key``, ``value`` [*, N, head_dim ≤ 128] of one dtype among float32, bfloat16, float16; products accumulate in
-    float32 and weights are rounded to the dtype before they meet the values. Raises TypeError, ValueError and ParameterError as
-    :func:`check_tensors`, and ParameterError naming ``queries_per_row``. Ask :func:`available` whether the device can run it.
+    float32 and weights are rounded to the dtype before they meet the values. ``forward``, ``backward``: launches other than the
+    usual ones. Raises TypeError, ValueError and ParameterError as :func:`check_tensors`, and ParameterError naming ``queries_per_row``. Ask
+    :func:`available` whether the device can run it.
     """
     if samples.queries_per_row not in (16, 32, 64, 128):
         raise ParameterError("queries_per_row", samples.queries_per_row, "16, 32, 64 or 128", "is not a tile of the fused kernels")
     problems = math.prod(query.shape[:-2])
     keys = samples.keys.reshape(problems, *samples.keys.shape[-2:]).to(torch.int32).contiguous()
     population = samples.population.reshape(problems, -1).to(torch.int32).contiguous()
-    options = Options(weighted, causal, softmax_scale(query.shape[-1], scale), forward_tiles, backward_tiles)
+    options = Options(weighted, causal, softmax_scale(query.shape[-1], scale), forward, backward)
     return attention_on(query, key, value, schedule(clusters, samples.queries_per_row), keys, population, options)

@@ -24,6 +24,7 @@ MULTIPLIER_1 = tl.constexpr(sampling.MULTIPLIERS[1])
 MULTIPLIER_2 = tl.constexpr(sampling.MULTIPLIERS[2])
 SEED_MULTIPLIER = tl.constexpr(sampling.SEED_MULTIPLIER)
 LOG2_E = tl.constexpr(1.4426950408889634)
+PRECISION = tl.constexpr("ieee")  # of float32 products; half-precision ones are exact before they are added
 LN_2 = tl.constexpr(0.6931471805599453)
 SIZES = ["n", "n_clusters", "n_rows"]  # one compilation serves every size: no access gets wider by knowing their divisors
 
@@ -245,7 +246,7 @@ def attention_kernel(
             keys = tl.load(key_ptr + gathered * key_token_stride + d[None, :], mask=loaded, other=0.0)
             values = tl.load(value_ptr + gathered * value_token_stride + d[None, :], mask=loaded, other=0.0)
             bias = tl.where(there, tl.where(sampled, log_weight, 0.0), -float("inf"))
-            logits = tl.dot(q, tl.trans(keys)) * (scale * LOG2_E) + bias[None, :]
+            logits = tl.dot(q, tl.trans(keys), input_precision=PRECISION) * (scale * LOG2_E) + bias[None, :]
             if CAUSAL:
                 logits = tl.where(position[None, :] <= query_position[:, None], logits, -float("inf"))
             new_maximum = tl.maximum(maximum, tl.max(logits, 1))
@@ -255,7 +256,7 @@ def attention_kernel(
             correction = tl.exp2(maximum - safe)
             total = total * correction + tl.sum(weights, 1)
             accumulated = accumulated * correction[:, None]
-            accumulated = tl.dot(weights.to(values.dtype), values, accumulated)
+            accumulated = tl.dot(weights.to(values.dtype), values, accumulated, input_precision=PRECISION)
             maximum = new_maximum
 
         output_ptrs = output_ptr + (problem * n + query_position)[:, None] * HEAD_DIM + d[None, :]
@@ -348,11 +349,11 @@ def query_gradient_kernel(
             keys = tl.load(key_ptr + gathered * key_token_stride + d[None, :], mask=loaded, other=0.0)
             values = tl.load(value_ptr + gathered * value_token_stride + d[None, :], mask=loaded, other=0.0)
             bias = tl.where(there, 0.0, -float("inf"))
-            weights = tl.exp2(tl.dot(q, tl.trans(keys)) * (scale * LOG2_E) + bias[None, :] - normaliser[:, None])
+            weights = tl.exp2(tl.dot(q, tl.trans(keys), input_precision=PRECISION) * (scale * LOG2_E) + bias[None, :] - normaliser[:, None])
             if CAUSAL:
                 weights = tl.where(position[None, :] <= query_position[:, None], weights, 0.0)
-            slopes = weights * (tl.dot(output_gradient, tl.trans(values)) - delta[:, None])
-            gradient = tl.dot(slopes.to(keys.dtype), keys, gradient)
+            slopes = weights * (tl.dot(output_gradient, tl.trans(values), input_precision=PRECISION) - delta[:, None])
+            gradient = tl.dot(slopes.to(keys.dtype), keys, gradient, input_precision=PRECISION)
 
         for start in range(0, n_samples, BLOCK_N):
             index = start + tl.arange(0, BLOCK_N)
@@ -363,13 +364,13 @@ def query_gradient_kernel(
             keys = tl.load(key_ptr + gathered * key_token_stride + d[None, :], mask=loaded, other=0.0)
             values = tl.load(value_ptr + gathered * value_token_stride + d[None, :], mask=loaded, other=0.0)
             bias = tl.where(there, log_weight, -float("inf"))
-            weights = tl.exp2(tl.dot(q, tl.trans(keys)) * (scale * LOG2_E) + bias[None, :] - normaliser[:, None])
+            weights = tl.exp2(tl.dot(q, tl.trans(keys), input_precision=PRECISION) * (scale * LOG2_E) + bias[None, :] - normaliser[:, None])
             if CAUSAL:
                 weights = tl.where(position[None, :] <= query_position[:, None], weights, 0.0)
-            slopes = weights * (tl.dot(output_gradient, tl.trans(values)) - delta[:, None])
-            gradient = tl.dot(slopes.to(keys.dtype), keys, gradient)
-            key_part = tl.dot(tl.trans(slopes.to(q.dtype)), q) * scale
-            value_part = tl.dot(tl.trans(weights.to(output_gradient.dtype)), output_gradient)
+            slopes = weights * (tl.dot(output_gradient, tl.trans(values), input_precision=PRECISION) - delta[:, None])
+            gradient = tl.dot(slopes.to(keys.dtype), keys, gradient, input_precision=PRECISION)
+            key_part = tl.dot(tl.trans(slopes.to(q.dtype)), q, input_precision=PRECISION) * scale
+            value_part = tl.dot(tl.trans(weights.to(output_gradient.dtype)), output_gradient, input_precision=PRECISION)
             tl.atomic_add(key_sums_ptr + gathered * HEAD_DIM + d[None, :], key_part, mask=loaded, sem="relaxed")
             tl.atomic_add(value_sums_ptr + gathered * HEAD_DIM + d[None, :], value_part, mask=loaded, sem="relaxed")
 
@@ -448,12 +449,14 @@ def key_gradient_kernel(
             output_gradient = tl.load(output_gradient_ptr + query_offsets * HEAD_DIM + d[None, :], mask=loaded, other=0.0)
             normaliser = tl.load(log_sum_exp_ptr + position, mask=there, other=float("inf")) * LOG2_E
             delta = tl.load(delta_ptr + position, mask=there, other=0.0)
-            weights = tl.exp2(tl.dot(keys, tl.trans(q)) * (scale * LOG2_E) - normaliser[None, :])  # [keys, queries]
+            weights = tl.exp2(
+                tl.dot(keys, tl.trans(q), input_precision=PRECISION) * (scale * LOG2_E) - normaliser[None, :]
+            )  # [keys, queries]
             if CAUSAL:
                 weights = tl.where(key_position[:, None] <= position[None, :], weights, 0.0)
-            value_gradient = tl.dot(weights.to(output_gradient.dtype), output_gradient, value_gradient)
-            slopes = weights * (tl.dot(values, tl.trans(output_gradient)) - delta[None, :])
-            key_gradient = tl.dot(slopes.to(q.dtype), q, key_gradient)
+            value_gradient = tl.dot(weights.to(output_gradient.dtype), output_gradient, value_gradient, input_precision=PRECISION)
+            slopes = weights * (tl.dot(values, tl.trans(output_gradient), input_precision=PRECISION) - delta[None, :])
+            key_gradient = tl.dot(slopes.to(q.dtype), q, key_gradient, input_precision=PRECISION)
 
         key_gradient = key_gradient * scale + tl.load(key_sums_ptr + result_offsets, mask=key_loaded, other=0.0)
         value_gradient += tl.load(value_sums_ptr + result_offsets, mask=key_loaded, other=0.0)
