@@ -11,7 +11,7 @@ from workloads.spectral_sparse_attention.parameters import EXACT_SPECTRUM_N, Ssa
 
 # What this machine may hold of one N × N table of naive attention (scores, weights and a temporary), and what a reader may be made to wait.
 NAIVE_BYTES = {"cpu": 2 << 30, "cuda": 32 << 30}
-NAIVE_TABLES = 3
+NAIVE_TABLES = 3  # logits, weights, and one while the scale is applied
 LONGEST_CALL_S = {"cpu": 2.0, "cuda": 2.0}
 FIDELITY_N = {"cpu": 4096, "cuda": 1 << 17}  # longest sequence compared with float64 dense attention
 GRADIENT_N = {"cpu": 1024, "cuda": 4096}  # its gradients need the N × N table
@@ -45,6 +45,12 @@ def naive_bytes(cell: SsaParameters) -> int:
     return NAIVE_TABLES * cell.n_heads * cell.n * cell.n * ITEM_BYTES[cell.dtype]
 
 
+def eager_bytes(cell: SsaParameters) -> int:
+    """Memory of eager SSA: keys and values gathered for each query, and the indices of its samples while they are drawn."""
+    sampled = cell.n_heads * cell.n * cell.sampled(cell.n)
+    return sampled * (2 * cell.head_dim * ITEM_BYTES[cell.dtype] + 12 * 8)
+
+
 def naive_obstacle(cell: SsaParameters, device_kind: DeviceKind) -> str:
     """Why naive dense attention is left out at this N; "" where it can run."""
     need, most = naive_bytes(cell), NAIVE_BYTES[device_kind]
@@ -60,9 +66,9 @@ def dense_obstacle(cell: SsaParameters, device_kind: DeviceKind) -> str:
 
 def eager_obstacle(cell: SsaParameters, device_kind: DeviceKind) -> str:
     """Why eager SSA is left out at this N: keys and values gathered for each query; "" where it can run."""
-    gathered = 2 * cell.n_heads * cell.n * cell.sampled(cell.n) * cell.head_dim * ITEM_BYTES[cell.dtype]
-    if gathered > NAIVE_BYTES[device_kind]:
-        return f"its gathered samples do not fit: {gathered / 2**30:.3g} GiB, {NAIVE_BYTES[device_kind] / 2**30:.3g} are allowed"
+    need = eager_bytes(cell)
+    if need > NAIVE_BYTES[device_kind]:
+        return f"its gathered samples do not fit: {need / 2**30:.3g} GiB, {NAIVE_BYTES[device_kind] / 2**30:.3g} are allowed"
     return _too_slow(eager_s(cell, device_kind), device_kind)
 
 
@@ -93,8 +99,14 @@ def eager_s(cell: SsaParameters, device_kind: DeviceKind) -> float:
 def fast_s(cell: SsaParameters, device_kind: DeviceKind) -> float:
     """Estimated time [s] of fast SSA."""
     n, k, s = cell.n, cell.clusters(cell.n), cell.sampled(cell.n)
-    clustering_s = cell.n_heads * kmeans_flop(n, k, cell.m, cell.fast_steps) / (10 * KMEANS_FLOP_PER_S[device_kind])
+    clustering_s = cell.n_heads * kmeans_flop(n, k, cell.m, 12) / (10 * KMEANS_FLOP_PER_S[device_kind])
     return clustering_s + cell.n_heads * attention_flop(edges(n, k, s), cell.head_dim) / (FLOP_PER_S[device_kind] / 4)
+
+
+def longest_call_s(cell: SsaParameters, device_kind: DeviceKind) -> float:
+    """Estimated time [s] of the slowest arm that is timed."""
+    ways = ((naive_obstacle, naive_s), (dense_obstacle, dense_s), (eager_obstacle, eager_s))
+    return max((estimate(cell, device_kind) for obstacle, estimate in ways if not obstacle(cell, device_kind)), default=0.0)
 
 
 def duration_s(plan: Plan, device_kind: DeviceKind) -> float:
@@ -157,7 +169,7 @@ def memory(cell: SsaParameters, device_kind: DeviceKind) -> MemoryNeed:
     tokens = 4 * cell.n_heads * cell.n * cell.head_dim * item
     speed = 8 * tokens + (0 if naive_obstacle(cell, device_kind) else naive_bytes(cell))
     if not eager_obstacle(cell, device_kind):
-        speed += 2 * cell.n_heads * cell.n * cell.sampled(cell.n) * cell.head_dim * item
+        speed += eager_bytes(cell)
     spectrum = 8 * 8 * cell.spectrum_n**2 if "spectrum" in cell.parts else 0  # float64 matrices of the three graphs and their Laplacians
     need, parameter = max((speed, "n"), (spectrum, "spectrum_n"))
     if device_kind == "cuda":

@@ -5,15 +5,22 @@ Runs in the worker process only.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import torch
 
 from lab.measuring import within
 from lab.records import Event, Phase, Progress
 from lab.workload import Context
+from workloads.spectral_sparse_attention.fidelity import fidelity
 from workloads.spectral_sparse_attention.parameters import SsaParameters
+from workloads.spectral_sparse_attention.quality import quality
 from workloads.spectral_sparse_attention.spectral_study import spectral_study
+from workloads.spectral_sparse_attention.speed import speed
+from workloads.spectral_sparse_attention.table6 import ablation, table6
+
+Part = Callable[[SsaParameters, Context], Generator[Event, None, None]]
+WHOLE_RUN: dict[str, Part] = {"spectrum": spectral_study, "table6": table6, "quality": quality, "ablation": ablation}
 
 
 def run(params: SsaParameters, context: Context) -> Iterator[Event]:
@@ -31,5 +38,10 @@ def run(params: SsaParameters, context: Context) -> Iterator[Event]:
 def _parts(params: SsaParameters, context: Context) -> Iterator[Generator[Event, None, None]]:
     """The parts asked for, in the order in which a reader wants to see them."""
     if context.cell == 0:
-        if "spectrum" in params.parts:
-            yield spectral_study(params, context)
+        for name, part in WHOLE_RUN.items():
+            if name in params.parts:
+                yield part(params, context)
+    if "speed" in params.parts:
+        yield speed(params, context)
+    if "fidelity" in params.parts:
+        yield fidelity(params, context)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 from lab.claims import Claim
 from lab.energy import ENERGY
 from lab.records import Comparison, Estimate, Measured, Protocol
+from lab.statistics import power_law_exponent
 from workloads.spectral_sparse_attention import paper
 from workloads.spectral_sparse_attention.parameters import nearest_root
 from workloads.spectral_sparse_attention.series import (
     BOUND,
     DENSE,
     EAGER,
+    FAST,
     FIDELITY,
     FIGURE3A,
     FIGURE3B,
-    FUSED,
     LABELS,
     QUALITY,
     REWEIGHTED,
@@ -29,7 +32,6 @@ from workloads.spectral_sparse_attention.series import (
     TRUE_CLUSTERS,
     UNCLUSTERED,
 )
-from lab.statistics import power_law_exponent
 
 PLANTED = ("planted", "planted_qk")
 FITTED_LENGTHS = 5  # the longest sequences of a sweep, through which the exponent of time is fitted: short ones measure launches
@@ -97,9 +99,19 @@ def measured(claim: Claim, e: Estimate, protocol: Protocol, comparison: Comparis
     """An estimate as what was measured of a claim."""
     drift = tuple(part for part in e.reason.split("; ") if part.startswith("drift"))
     return Measured(
-        claim.id, protocol, comparison, e.metric, e.mean, e.ci_low, e.ci_high, e.n, e.statistic == "exact", pair,
-        "gpu" if hardware(e) == "gpu" else "cpu", flaws=drift + flaws,
-    )  # fmt: skip
+        claim.id,
+        protocol,
+        comparison,
+        e.metric,
+        e.mean,
+        e.ci_low,
+        e.ci_high,
+        e.n,
+        e.statistic == "exact",
+        pair,
+        "gpu" if hardware(e) == "gpu" else "cpu",
+        flaws=drift + flaws,
+    )
 
 
 def unmeasured(claim: Claim, metric: str, reason: str, ways: Sequence[tuple[Protocol, Comparison]] = WAYS) -> list[Measured]:
@@ -139,10 +151,11 @@ def speed_pair(e: Estimate) -> str:
 def _speed_at(claim: Claim, estimates: Sequence[Estimate], n: int) -> list[Measured]:
     here = [e for e in estimates if e.dimensions.get("seq_len") == n and e.dimensions.get("part") == SPEED and as_advised(e)]
     found = []
+    slower = "; what is claimed here is how much slower SSA is" if claim.value is not None and claim.value < 1 else ""
     for (protocol, comparison), pair in zip(WAYS, (published_pair, best_pair), strict=True):
         ratio = pair(here, "latency_s")
         if ratio is not None:
-            found.append(measured(claim, ratio, protocol, comparison, speed_pair(ratio)))
+            found.append(measured(claim, ratio, protocol, comparison, speed_pair(ratio) + slower))
     return found or unmeasured(claim, "latency_s", f"the run has no times at N = {n:,} with k = s = √N on planted clusters")
 
 
@@ -165,7 +178,7 @@ def crossover(points: Sequence[tuple[int, Estimate]]) -> tuple[float, int, int] 
         return None
     first = min(above)
     between = [(n, math.log(e.mean)) for n, e in points if last <= n <= first and e.mean]
-    for (n, low), (following, high) in zip(between, between[1:], strict=False):
+    for (n, low), (following, high) in pairwise(between):
         if low < 0 <= high:
             share = -low / (high - low)
             return math.exp(math.log(n) + share * math.log(following / n)), last, first
@@ -189,13 +202,23 @@ def _crossover(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
             found += unmeasured(claim, "crossover", reason, ((protocol, comparison),))
             continue
         n, last, first = passed
-        pair_text = f"{which}: still slower at N = {last:,}, faster from {first:,} on (these two are the interval), {hardware(points[0][1])}"
+        pair_text = (
+            f"{which}: still slower at N = {last:,}, faster from {first:,} on (these two are the interval), {hardware(points[0][1])}"
+        )
         count = min(e.n for _, e in points)
         found.append(
             Measured(
-                claim.id, protocol, comparison, "crossover", n, float(last), float(first), count, pair=pair_text,
+                claim.id,
+                protocol,
+                comparison,
+                "crossover",
+                n,
+                float(last),
+                float(first),
+                count,
+                pair=pair_text,
                 hardware_class="gpu" if hardware(points[0][1]) == "gpu" else "cpu",
-            )  # fmt: skip
+            )
         )
     return found
 
@@ -205,7 +228,7 @@ def _order(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
     found: list[Measured] = []
     means = [e for e in rows(estimates, SPEED, "latency_s", arm=SSA) if as_advised(e)]
     for protocol, comparison in WAYS:
-        implementation = EAGER if comparison == "published" else FUSED
+        implementation = EAGER if comparison == "published" else FAST
         points = sorted((int(e.dimensions["seq_len"]), e) for e in means if e.implementation == implementation)[-FITTED_LENGTHS:]
         if len(points) < FITTED_LENGTHS:
             reason = f"{named(SSA, implementation)}: {len(points)} lengths, {FITTED_LENGTHS} are needed for an exponent"
@@ -216,9 +239,17 @@ def _order(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
         pair = f"{named(SSA, implementation)}, N = {points[0][0]:,} to {points[-1][0]:,}, {e.dtype}, {hardware(e)}"
         found.append(
             Measured(
-                claim.id, protocol, comparison, "time_exponent", fit.mean, fit.low, fit.high, fit.n, pair=pair,
+                claim.id,
+                protocol,
+                comparison,
+                "time_exponent",
+                fit.mean,
+                fit.low,
+                fit.high,
+                fit.n,
+                pair=pair,
                 hardware_class="gpu" if hardware(e) == "gpu" else "cpu",
-            )  # fmt: skip
+            )
         )
     return found
 
@@ -241,7 +272,7 @@ def _flash(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
             "1 would mean that the gains multiply"
         )
         return [Measured(claim.id, "sound", "best", "latency_s", value, low, high, min(both.n, alone.n), pair=pair, hardware_class="gpu")]
-    return unmeasured(claim, "latency_s", "needs fused SSA, eager SSA and both dense attentions at one N, on a GPU", WAYS[1:])
+    return unmeasured(claim, "latency_s", "needs the fast SSA, eager SSA and both dense attentions at one N", WAYS[1:])
 
 
 def _savings(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
@@ -332,12 +363,12 @@ def _table6(claim: Claim, estimates: Sequence[Estimate], metric: str) -> list[Me
         setting = str(e.dimensions["setting"])
         if setting.startswith("searched"):
             shown = setting.partition(": ")[2]
-            searched_on = [other.dimensions["seq_len"] for other in rows(estimates, TABLE6, "search_distance")]
+            searched_on = [int(other.dimensions["seq_len"]) for other in rows(estimates, TABLE6, "search_distance", "exact")]
             if n in searched_on:
                 reason = f"this cell was used to choose the settings ({shown})"
                 found.append(Measured(claim.id, "published", "published", metric, None, reason=reason))
             else:
-                pair = f"algorithm 2, settings chosen at N = {', '.join(str(x) for x in sorted(map(int, searched_on)))}: {shown}"
+                pair = f"algorithm 2, settings chosen at N = {' and '.join(map(str, sorted(searched_on)))}: {shown}"
                 found.append(measured(claim, e, "published", "published", pair, flaws=(f"settings searched: {shown}",)))
         else:
             found.append(measured(claim, e, "sound", "published", f"algorithm 2 at the run's settings: {setting}"))
@@ -350,9 +381,7 @@ def _ablation(claim: Claim, estimates: Sequence[Estimate], part: str) -> list[Me
     return _part_cell(claim, estimates, part, what, where, "this run leaves out figure 3")
 
 
-def _part_cell(
-    claim: Claim, estimates: Sequence[Estimate], part: str, what: str, where: dict[str, object], absent: str
-) -> list[Measured]:
+def _part_cell(claim: Claim, estimates: Sequence[Estimate], part: str, what: str, where: dict[str, object], absent: str) -> list[Measured]:
     """Speed (eager against naive dense) or cosine of one cell of a part of its own."""
     if what == "speedup":
         ratios = rows(estimates, part, "latency_s", "ratio", SSA, **where)
@@ -377,16 +406,14 @@ def _quality(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
     levels = rows(estimates, QUALITY, "quality", arm=DENSE)
     inside = [e for e in levels if e.ci_low is not None and e.ci_high is not None and band(e.ci_low) == band(e.ci_high) == wanted]
     if levels and not inside:
-        found = ", ".join(f"{e.mean:.2f}" for e in levels)
-        return unmeasured(claim, what, f"none of the data sets of this run has a Q clearly in this band (Q = {found})", WAYS[:1])
+        seen = ", ".join(f"{e.mean:.2f}" for e in levels)
+        return unmeasured(claim, what, f"none of the data sets of this run has a Q clearly in this band (Q = {seen})", WAYS[:1])
     if not inside:
         return unmeasured(claim, what, absent, WAYS[:1])
     chosen = sorted(inside, key=lambda e: e.mean or 0.0)[len(inside) // 2]
-    result = _part_cell(claim, estimates, QUALITY, what, {"setting": chosen.dimensions["setting"]}, absent)
-    return [
-        Measured(**{**{name: getattr(m, name) for name in m.__slots__}, "pair": f"Q = {chosen.mean:.3f}; {m.pair}"}) if m.pair else m
-        for m in result
-    ]
+    absent = "speeds at a given Q are timed with figure 3, which this run leaves out"
+    found = _part_cell(claim, estimates, QUALITY, what, {"setting": chosen.dimensions["setting"]}, absent)
+    return [replace(m, pair=f"Q = {chosen.mean:.3f}; {m.pair}") if m.pair else m for m in found]
 
 
 def measure(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:

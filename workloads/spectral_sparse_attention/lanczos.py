@@ -22,8 +22,8 @@ OVERSAMPLING = 8  # columns of the block beyond the wanted eigenvalues
 class Ritz:
     """What is known after ``step`` block steps.
 
-    ``values``: the ``wanted`` largest Ritz values, descending. ``vectors`` [n, wanted]. ``residuals`` [wanted]: how far each value is from an
-    eigenvalue at most. ``smallest``: the smallest Ritz value, an upper bound of the smallest eigenvalue.
+    ``values``: the ``wanted`` largest Ritz values, descending. ``vectors`` [n, wanted]. ``residuals`` [wanted]: how far each value is
+    from an eigenvalue at most. ``smallest``: the smallest Ritz value, an upper bound of the smallest eigenvalue.
     """
 
     step: int
@@ -43,8 +43,9 @@ def block_lanczos(
 ) -> Iterator[Ritz]:
     """Ritz pairs of the ``wanted`` largest eigenvalues of a symmetric operator after each block step.
 
-    ``apply``: [n, b] → [n, b] in float64, on the generator's device. Ends when every residual is at most ``tolerance``, when the subspace is
-    the whole space, or at ``max_steps`` (or as many columns as memory is meant for): whoever reads the last one looks at its residual.
+    ``apply``: [n, b] → [n, b] in float64, on the generator's device. Ends when every residual is at most ``tolerance``, when the
+    subspace is the whole space, or at ``max_steps`` (or as many columns as memory is meant for): whoever reads the last one looks at
+    its residual.
     """
     block = min(wanted + OVERSAMPLING, n)
     columns = min(n, max(MAX_COLUMNS, 2 * block))

@@ -31,7 +31,8 @@ class SsaParameters(Parameters):
     n: int = parameter(
         1024,
         title="N",
-        help="Tokens of the sequence, for speed and fidelity. Sweep it to see where the curves cross. Dense attention that stores its N × N "
+        help="Tokens of the sequence, for speed and fidelity. Sweep it to see where the curves cross. Dense attention that stores its N "
+        "× N "
         "matrix, and float64 references, are left out where they cannot fit or finish; what is left is still measured.",
         unit="tokens",
         ge=MIN_N,
@@ -67,7 +68,8 @@ class SsaParameters(Parameters):
     data: Data = parameter(
         "planted",
         title="Data",
-        help="Gaussian tokens around planted centres, in random order: with q = k = x, where attention is symmetric and within the theory's "
+        help="Gaussian tokens around planted centres, in random order: with q = k = x, where attention is symmetric and within the "
+        "theory's "
         "assumptions, or with other noise in queries than in keys. Unclustered: no structure at all. Text: queries and keys of a character "
         "model trained on the built-in text, causal; its N is at most its context.",
         labels={"planted": "Planted, q = k", "planted_qk": "Planted, q ≠ k", "unclustered": "Unclustered", "text": "Real text"},
@@ -76,7 +78,8 @@ class SsaParameters(Parameters):
     parts: tuple[Part, ...] = parameter(
         ("speed", "fidelity", "spectrum", "table6", "quality"),
         title="What to measure",
-        help="Speed and fidelity at every N; the eigenspectrum at its own N; table 6 and figure 3 of the source at its own N; quality: what Q "
+        help="Speed and fidelity at every N; the eigenspectrum at its own N; table 6 and figure 3 of the source at its own N; quality: "
+        "what Q "
         "says of speed and cosine; text: a small character model with SSA in the place of its attention.",
         labels={
             "speed": "Speed",
@@ -102,7 +105,8 @@ class SsaParameters(Parameters):
     spread: float = parameter(
         0.5,
         title="Cluster spread",
-        help="Standard deviation of a planted token around its centre, as a share of the centres' own. 0 puts all tokens of a cluster on one "
+        help="Standard deviation of a planted token around its centre, as a share of the centres' own. 0 puts all tokens of a cluster on "
+        "one "
         "point.",
         ge=0.0,
         le=4.0,
@@ -112,7 +116,8 @@ class SsaParameters(Parameters):
     sharpness: float = parameter(
         1.0,
         title="Sharpness",
-        help="Factor on every score. At 1 two planted tokens of one cluster score about √d, of different clusters about 0: attention stays in "
+        help="Factor on every score. At 1 two planted tokens of one cluster score about √d, of different clusters about 0: attention "
+        "stays in "
         "the cluster. At 0.1 it is nearly uniform.",
         ge=0.01,
         le=4.0,
@@ -159,14 +164,6 @@ class SsaParameters(Parameters):
     kmeans_steps: int = parameter(
         25, title="k-means steps", help="Lloyd steps of the reference, after k-means++ seeding.", ge=1, le=100, step=1
     )
-    fast_steps: int = parameter(
-        3,
-        title="k-means steps, fast version",
-        help="Lloyd steps of the fast version, whose time includes them: clustering is its bottleneck.",
-        ge=1,
-        le=25,
-        step=1,
-    )
     n_heads: int = parameter(4, title="Heads", help="Attention heads, each with its own tokens and clusters.", ge=1, le=64, step=1)
     head_dim: int = parameter(64, title="Head dimension", help="Features of a query, key and value.", ge=8, le=256, step=8)
     dtype: DataType = parameter(
@@ -202,7 +199,9 @@ class SsaParameters(Parameters):
             allowed = f"at most half the N of the spectrum, {self.spectrum_n // 2}, or parts without spectrum"
             raise ParameterError("k", self.k, allowed, "leaves no eigenvalue beyond the k leading ones")
         if self.m > self.head_dim:
-            raise ParameterError("m", self.m, f"at most the head dimension, {self.head_dim}", "projects into more dimensions than there are")
+            raise ParameterError(
+                "m", self.m, f"at most the head dimension, {self.head_dim}", "projects into more dimensions than there are"
+            )
         return self
 
     @pydantic.model_validator(mode="after")
@@ -229,6 +228,11 @@ def nearest_root(n: int) -> int:
     return round(math.sqrt(n))
 
 
+def longest(plan: Plan) -> int:
+    """The longest sequence of a sweep: what belongs to the run as a whole goes up to it."""
+    return max(cell.n for cell in plan.cells if isinstance(cell, SsaParameters))
+
+
 def energy_cells(plan: Plan) -> tuple[int, ...]:
     """Indices of the cells in which energy is measured: the lengths that the source names, else the longest sequence."""
     lengths = [cell.n for cell in plan.cells if isinstance(cell, SsaParameters)]
@@ -248,7 +252,7 @@ def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
             "looks": 2,
         }
     if name == "quick":
-        lengths = [4096, 16384, 65536] if gpu else [256, 1024, 4096]
+        lengths = [4096, 16384, 65536] if gpu else [256, 512, 1024, 2048]
         return {**fast, "n": lengths, "segment_s": 0.02, "looks": 1}
     powers = range(9, 18) if gpu else range(7, 15)
     return {

@@ -15,7 +15,7 @@ SPEED, SPLIT, FIDELITY, SPECTRUM, CONVERGENCE, MAP, BOUND, TABLE6, FIGURE3A, FIG
 DENSE, SSA, REWEIGHTED = "dense", "ssa", "ssa_reweighted"
 NO_SAMPLES, RANDOM_CLUSTERS, TRUE_CLUSTERS, WINDOW, MEAN_OF_V = "no_samples", "random_clusters", "true_clusters", "window", "mean_of_v"
 RIVALS = (NO_SAMPLES, RANDOM_CLUSTERS, WINDOW, MEAN_OF_V)  # at SSA's density or below
-EAGER, FUSED, REFERENCE, DIRECTED = "eager", "fused", "reference", "directed"
+EAGER, FAST, REFERENCE, DIRECTED = "eager", "fast", "reference", "directed"
 STEPS = ("projection", "clustering", "gathering", "attention")  # what the time of SSA is split into
 
 LABELS = {
@@ -27,14 +27,13 @@ LABELS = {
     TRUE_CLUSTERS: "SSA at the planted clusters",
     WINDOW: "sliding window",
     MEAN_OF_V: "mean of V",
-    EAGER: "eager",
-    FUSED: "fused",
+    EAGER: "eager, as published",
+    FAST: "fast version",
     REFERENCE: "reference",
     DIRECTED: "directed graph",
     "cudnn": "cuDNN",
     "flash": "flash",
     "efficient": "memory-efficient",
-    "cpu": "fused on the CPU",
     **{step: step for step in STEPS},
 }
 

@@ -13,8 +13,6 @@ from workloads.spectral_sparse_attention.series import DIMENSIONS, LABELS
 METHOD = """
 """
 
-LEVEL = {"unit": "1", "compare": "none"}
-
 WORKLOAD = Workload(
     name="spectral_sparse_attention",
     title="SSA eigenspectrum",
@@ -45,19 +43,19 @@ WORKLOAD = Workload(
         "directed_real": Metric("Eigenvalue of the directed graph, real part", "1", "neither", compare="none"),
         "directed_imaginary": Metric("Eigenvalue of the directed graph, imaginary part", "1", "neither", compare="none"),
         "complex_share": Metric("Complex eigenvalues of the directed graph", "1", "neither", compare="none"),
-        "lambda_2": Metric("λ₂", "1", "neither", compare="none"),
+        "lambda_2": Metric("λ₂", "1", "neither", compare="ratio", looks=1),
         "gap": Metric("Gap δ_k", "1", "neither", compare="none"),
         "quality": Metric("Quality Q", "1", "higher", compare="none"),
         "eigenvalue_error": Metric("Largest relative error of λ₂ … λ_k", "1", "lower", compare="none"),
-        "gap_ratio": Metric("Gap over dense attention's", "1", "neither", compare="none"),
+        "gap_ratio": Metric("Gap over dense attention's", "1", "neither", compare="ratio", looks=1),
         "largest_sine": Metric("Largest sine between the leading eigenspaces", "1", "lower", compare="none"),
         "sine_frobenius": Metric("‖sin Θ‖ (Frobenius)", "1", "lower", compare="none"),
         "sine_bound": Metric("Davis–Kahan bound, with its factor 2", "1", "lower", compare="none"),
         "printed_bound": Metric("Bound as the source prints it", "1", "lower", compare="none"),
         "sine_exponent": Metric("Exponent of ‖sin Θ‖ in s", "1", "lower", compare="none"),
-        "mixing_time": Metric("Mixing time of the walk", "1", "lower", compare="none"),
-        "mixing_bound": Metric("Bound on the mixing time from λ₂", "1", "lower", compare="none"),
-        "mixing_ratio": Metric("Mixing time over dense attention's", "1", "lower", compare="none"),
+        "mixing_time": Metric("Mixing time of the walk", "1", "neither", compare="ratio", looks=1),
+        "mixing_bound": Metric("Bound on the mixing time from λ₂", "1", "neither", compare="ratio", looks=1),
+        "mixing_ratio": Metric("Mixing time over dense attention's", "1", "neither", compare="ratio", looks=1),
         "relative_attention": Metric("Attention over uniform attention", "1", "neither", compare="none"),
         "search_distance": Metric("Distance from the source's figures", "1", "lower", compare="none"),
         "perplexity": Metric("Perplexity per character", "1", "lower", compare="none"),

@@ -1,8 +1,9 @@
 """The eigenspectra of dense and SSA attention on the same tokens: one study over several seeds, and how the error falls with s.
 
-For each seed: W of dense attention, W̃ of SSA as algorithm 2 has it (samples not re-weighted) and with re-weighted samples; eigenvalues of the
-symmetric normalised Laplacians of the symmetrised graphs, and mixing times of the directed walks themselves. Of the first seed also: block
-Lanczos step by step, the complex eigenvalues of algorithm 2's directed graph (Arnoldi), and the attention matrices in cluster order.
+For each seed: W of dense attention, W̃ of SSA as algorithm 2 has it (samples not re-weighted) and with re-weighted samples; eigenvalues
+of the symmetric normalised Laplacians of the symmetrised graphs, and mixing times of the directed walks themselves. Of the first seed
+also: block Lanczos step by step, the complex eigenvalues of algorithm 2's directed graph (Arnoldi), and the attention matrices in
+cluster order.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,8 +25,20 @@ from workloads.spectral_sparse_attention.data import Tokens
 from workloads.spectral_sparse_attention.lanczos import Ritz, block_lanczos
 from workloads.spectral_sparse_attention.parameters import EXACT_SPECTRUM_N, SsaParameters
 from workloads.spectral_sparse_attention.sampling import Samples
-from workloads.spectral_sparse_attention.series import BOUND, CONVERGENCE, DENSE, DIRECTED, MAP, REFERENCE, REWEIGHTED, SPECTRUM, SSA, dimensions
+from workloads.spectral_sparse_attention.series import (
+    BOUND,
+    CONVERGENCE,
+    DENSE,
+    DIRECTED,
+    MAP,
+    REFERENCE,
+    REWEIGHTED,
+    SPECTRUM,
+    SSA,
+    dimensions,
+)
 from workloads.spectral_sparse_attention.spectrum import (
+    ROUNDING,
     Spectrum,
     davis_kahan,
     exact_spectrum,
@@ -35,9 +49,9 @@ from workloads.spectral_sparse_attention.spectrum import (
 from workloads.spectral_sparse_attention.tokens import Recipe
 
 PROTOCOLS: dict[str, Protocol] = {DENSE: "published", SSA: "published", REWEIGHTED: "sound"}
-BOUND_N = 512  # tokens of the study of error against samples: every eigenvector is computed
-BOUND_SAMPLES = (4, 8, 16, 32, 64)  # few against N, so that drawing without replacement does not bend the line
-MAP_CELLS = 20  # rows and columns of the pictures of attention
+BOUND_N = 512  # at most, of the study of error against samples: every eigenvector is computed
+BOUND_SAMPLES = (128, 64, 32, 16, 8)  # N over s: few samples, so that drawing without replacement does not bend the line
+MAP_CELLS = 16  # rows and columns of the pictures of attention
 SHOWN_EIGENVALUES = 16
 DIRECTED_EIGENVALUES = 24  # at most, of the directed graph
 
@@ -69,9 +83,7 @@ class Study:
         """One record of the whole run; a value that is not finite goes with its reason."""
         if value is not None and not math.isfinite(value):
             value, reason = None, reason or "not finite"
-        where = dimensions(
-            part, self.params.data, n or self.n, self.k, self.s if s < 0 else s, setting=setting, index=index, step=step
-        )
+        where = dimensions(part, self.params.data, n or self.n, self.k, self.s if s < 0 else s, setting=setting, index=index, step=step)
         role = "baseline" if arm == DENSE else "technique"
         return Record(
             PROTOCOLS[arm], arm, role, implementation, self.device, "float64", metric, value, "1",
@@ -98,7 +110,7 @@ def spectral_study(params: SsaParameters, context: Context) -> Generator[Event, 
         yield Phase("spectrum", f"N = {study.n:,}, k = {study.k}, data set {index + 1} of {params.seeds}")
         yield from _one(study, seed, first=index == 0)
         yield Progress((index + 1) / total, f"eigenspectrum, data set {index + 1}")
-    yield Phase("error against samples", f"N = {BOUND_N}, s = {', '.join(map(str, BOUND_SAMPLES))}")
+    yield Phase("error against samples", f"N = {min(BOUND_N, study.n)}, {len(BOUND_SAMPLES)} numbers of samples")
     for index in range(params.seeds):
         yield from _error_against_samples(study, params.seed + index)
         yield Progress((params.seeds + 2 * (index + 1) / params.seeds) / total, "error against samples")
@@ -139,7 +151,7 @@ def _spectrum(study: Study, arm: str, matrix: Tensor, seed: int, first: bool) ->
         generator = torch.Generator(matrix.device).manual_seed(seed)
         for last in block_lanczos(lambda block: matrix @ block, study.n, study.k + 1, generator):
             if first:
-                for index in shown_indices(study.k, study.k + 1):
+                for index in shown_indices(study.k, study.k + 1)[::2]:
                     value = 1 - float(last.values[index - 1])
                     yield study.record(arm, "ritz_value", value, part=CONVERGENCE, index=index, step=last.step)
                 yield study.record(arm, "residual", last.residual, part=CONVERGENCE, step=last.step)
@@ -209,6 +221,9 @@ def _directed(study: Study, weights: Tensor) -> Iterator[Record]:
 
     count = min(study.k + 1, DIRECTED_EIGENVALUES)
     walk = graph.transition(weights).cpu().numpy()
+    if study.n <= BOUND_N:
+        every = np.linalg.eigvals(walk)
+        yield study.record(SSA, "complex_share", float((np.abs(every.imag) > ROUNDING).mean()), implementation=DIRECTED)
     found = sorted(1 - eigs(walk, k=count, which="LR", return_eigenvectors=False, v0=walk.sum(0)), key=lambda value: value.real)
     for index, value in enumerate(found, 1):
         yield study.record(SSA, "directed_real", float(value.real), index=index, implementation=DIRECTED)
@@ -232,23 +247,27 @@ def _error_against_samples(study: Study, seed: int) -> Iterator[Record]:
     The bound has a term for the clustering and one for the samples; with the planted clusters themselves only the samples' is left, and
     re-weighting is what its proof assumes.
     """
-    params, n, k = study.params, BOUND_N, study.params.planted_clusters(BOUND_N)
+    params, n = study.params, min(BOUND_N, study.n)
+    k, counts = params.planted_clusters(n), [n // share for share in BOUND_SAMPLES]
     tokens = study.tokens(n, seed)
     dense = graph.normalised(graph.symmetrised(graph.dense_weights(tokens.query, tokens.key, causal=params.causal)))
     true = exact_spectrum(dense, k)
-    partitions = {SSA: cluster(tokens.query, k, m=params.m, seed=seed, steps=params.kmeans_steps), REWEIGHTED: clusters_of(tokens.labels, k)}
+    partitions = {
+        SSA: cluster(tokens.query, k, m=params.m, seed=seed, steps=params.kmeans_steps),
+        REWEIGHTED: clusters_of(tokens.labels, k),
+    }
     for arm, clusters in partitions.items():
         sines = []
-        for s in BOUND_SAMPLES:
+        for s in counts:
             samples = study.draw(clusters, s, seed)
-            weights = graph.sparse_weights(
-                tokens.query, tokens.key, clusters, samples, weighted=arm == REWEIGHTED, causal=params.causal
-            )
+            weights = graph.sparse_weights(tokens.query, tokens.key, clusters, samples, weighted=arm == REWEIGHTED, causal=params.causal)
             matrix = graph.normalised(graph.symmetrised(weights))
             found = davis_kahan(true, exact_spectrum(matrix, k), dense, matrix)
             sines.append(found.frobenius)
             yield study.record(arm, "sine_frobenius", found.frobenius, seed, part=BOUND, n=n, s=s)
             yield study.record(arm, "sine_bound", found.operator, seed, part=BOUND, n=n, s=s)
             yield study.record(arm, "printed_bound", found.printed, seed, part=BOUND, n=n, s=s)
-        fitted = power_law_exponent(BOUND_SAMPLES, sines)
-        yield study.record(arm, "sine_exponent", fitted.mean, seed, part=BOUND, n=n, s=0, reason=fitted.reason if fitted.mean is None else "")
+        fitted = power_law_exponent(counts, sines)
+        yield study.record(
+            arm, "sine_exponent", fitted.mean, seed, part=BOUND, n=n, s=0, reason=fitted.reason if fitted.mean is None else ""
+        )

@@ -21,8 +21,8 @@ ROUNDING = 1e-8  # an eigenvalue of L that float64 cannot tell from 0 on matrice
 class Spectrum:
     """The leading end of a Laplacian's spectrum.
 
-    ``values``: λ_1 … λ_(k+1) at least, ascending (all N where computed exactly). ``vectors`` [N, k]: orthonormal, of λ_1 … λ_k. ``largest``:
-    λ_N (of Lanczos a lower bound). ``residual``: how far a value may be from an eigenvalue (0: exact up to rounding).
+    ``values``: λ_1 … λ_(k+1) at least, ascending (all N where computed exactly). ``vectors`` [N, k]: orthonormal, of λ_1 … λ_k.
+    ``largest``: λ_N (of Lanczos a lower bound). ``residual``: how far a value may be from an eigenvalue (0: exact up to rounding).
     """
 
     values: Tensor
@@ -102,8 +102,12 @@ def davis_kahan(dense: Spectrum, sparse: Spectrum, dense_matrix: Tensor, sparse_
 
 
 def spectral_norm(matrix: Tensor, exact_to: int = 1024, steps: int = 60) -> float:
-    """‖E‖₂ of a symmetric matrix: exactly up to ``exact_to`` rows, above by power steps on E² (a lower bound, within 1 % where it settles)."""
-    if len(matrix) <= exact_to:
+    """‖E‖₂ of a symmetric matrix: exactly up to ``exact_to`` rows, above by power steps on E² (a lower bound, within 1 % where
+    it settles).""" if
+    len(matrix)
+   
+    <= exact_to:
+       
         return float(torch.linalg.eigvalsh(matrix).abs().max())
     generator = torch.Generator(matrix.device).manual_seed(0)
     block = torch.randn(len(matrix), 8, dtype=matrix.dtype, device=matrix.device, generator=generator)
@@ -123,9 +127,9 @@ def relative_errors(dense: Spectrum, sparse: Spectrum) -> Tensor:
 def mixing_time(walk: Tensor, epsilon: float = MIXING_EPSILON) -> float:
     """Steps until the walk is within ``epsilon`` of its stationary distribution in total variation, from the worst start.
 
-    τ(ε) = min{t : max_x ‖P^t(x, ·) − π‖_TV ≤ ε} (source, theorem 8.5) of the directed walk itself, without symmetrising. P is squared until all
-    its rows agree, which gives π, then bisected back; between t − 1 and t steps the distance is interpolated on a log scale, so that
-    the result is not rounded to whole steps. Infinite where the walk does not settle within 2⁴⁰ steps.
+    τ(ε) = min{t : max_x ‖P^t(x, ·) − π‖_TV ≤ ε} (source, theorem 8.5) of the directed walk itself, without symmetrising. P is squared
+    until all its rows agree, which gives π, then bisected back; between t − 1 and t steps the distance is interpolated on a log scale,
+    so that the result is not rounded to whole steps. Infinite where the walk does not settle within 2⁴⁰ steps.
     """
     powers = [walk]  # P^(2^i)
     while float((powers[-1].amax(0) - powers[-1].amin(0)).sum()) > SETTLED:

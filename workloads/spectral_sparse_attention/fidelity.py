@@ -1,0 +1,240 @@
+"""How near SSA's output and gradients come to dense attention's, on data sets of several seeds, beside rivals of equal density.
+
+Definitions, Y of the approximation and Y_d of dense attention in float64 on the same inputs: relative error ‖Y − Y_d‖_F/‖Y_d‖_F, norm ratio
+‖Y‖_F/‖Y_d‖_F, cosine ⟨Y, Y_d⟩/(‖Y‖ ‖Y_d‖) of the flattened outputs, and its mean over tokens. The gradient's cosine is that of
+∂⟨Y, G⟩/∂Q (K, V) for a random cotangent G, clusters and samples held fixed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lab.records import Event, Phase, Progress, Protocol, Record, Scalar
+from lab.timing import described
+from lab.workload import Context
+from workloads.spectral_sparse_attention import eager, reference, rivals, sampling
+from workloads.spectral_sparse_attention.arms import Ssa
+from workloads.spectral_sparse_attention.clustering import Clusters, cluster, clusters_of
+from workloads.spectral_sparse_attention.costs import FIDELITY_N, GRADIENT_N
+from workloads.spectral_sparse_attention.data import Tokens
+from workloads.spectral_sparse_attention.parameters import SsaParameters
+from workloads.spectral_sparse_attention.sampling import Samples
+from workloads.spectral_sparse_attention.series import (
+    FAST,
+    FIDELITY,
+    MEAN_OF_V,
+    NO_SAMPLES,
+    RANDOM_CLUSTERS,
+    REFERENCE,
+    REWEIGHTED,
+    RIVALS,
+    SSA,
+    TRUE_CLUSTERS,
+    WINDOW,
+    dimensions,
+)
+from workloads.spectral_sparse_attention.tokens import Recipe
+
+GRADIENTS = ("gradient_cosine_q", "gradient_cosine_k", "gradient_cosine_v")
+LEVELS = ("output_cosine", "row_cosine", "relative_error", "norm_ratio")
+
+
+def compared(output: Tensor, truth: Tensor) -> dict[str, float]:
+    """What ``output`` [N, d] is beside ``truth`` [N, d]: the four levels of :data:`LEVELS`."""
+    y, exact = output.double(), truth.double()
+    norm, exact_norm = torch.linalg.vector_norm(y), torch.linalg.vector_norm(exact)
+    return {
+        "output_cosine": float((y * exact).sum() / (norm * exact_norm)),
+        "row_cosine": float(torch.nn.functional.cosine_similarity(y, exact, dim=-1).mean()),
+        "relative_error": float(torch.linalg.vector_norm(y - exact) / exact_norm),
+        "norm_ratio": float(norm / exact_norm),
+    }
+
+
+def exact_attention(query: Tensor, key: Tensor, value: Tensor, *, causal: bool = False) -> Tensor:
+    """Dense attention [N, d] in float64, a few rows of the table at a time."""
+    q, k, v = query.double(), key.double(), value.double()
+    n = len(q)
+    positions = torch.arange(n, device=q.device)
+    parts = []
+    for rows in positions.split(max(1, reference.ENTRIES_AT_ONCE // n)):
+        logits = q[rows] @ k.mT / math.sqrt(q.shape[-1])
+        parts.append((logits.masked_fill(positions > rows[:, None], -torch.inf) if causal else logits).softmax(-1) @ v)
+    return torch.cat(parts)
+
+
+def cosine(first: Tensor, second: Tensor) -> float:
+    """Cosine of two tensors, flattened."""
+    return float(torch.nn.functional.cosine_similarity(first.flatten().double(), second.flatten().double(), dim=0))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One data set with what SSA makes of it: tokens [N, d] of one head, clusters and samples."""
+
+    tokens: Tokens
+    clusters: Clusters
+    samples: Samples
+    k: int
+    s: int
+    causal: bool
+
+    @classmethod
+    def of(
+        cls, params: SsaParameters, recipe: Recipe, n: int, k: int, s: int, seed: int, device: str, tokens: Tokens | None = None
+    ) -> Case:
+        """Data set, clusters (k-means++, Lloyd) and samples, all from ``seed``; ``tokens`` where they are not synthetic."""
+        found = tokens or first_head(recipe.tokens(n, seed, device))
+        clusters = cluster(found.query, k, m=params.m, seed=seed, steps=params.kmeans_steps)
+        causal = params.causal or tokens is not None
+        return cls(found, clusters, draw(params, clusters, s, seed, causal), k, s, causal)
+
+    @property
+    def edges_per_query(self) -> float:
+        """Mean number of keys that a query sees, samples included."""
+        return rivals.edges_per_query(self.clusters, self.samples, causal=self.causal)
+
+    def attended(self, clusters: Clusters, samples: Samples, *, weighted: bool = False) -> Tensor:
+        """SSA's output [N, d] at given clusters and samples; cluster by cluster on a CPU, where the whole table takes longer."""
+        t = self.tokens
+        attend = eager.attention if t.query.device.type == "cpu" else reference.attention
+        return attend(t.query, t.key, t.value, clusters, samples, weighted=weighted, causal=self.causal).output
+
+    def dense(self) -> Tensor:
+        """Dense attention's output [N, d], float64."""
+        return exact_attention(self.tokens.query, self.tokens.key, self.tokens.value, causal=self.causal)
+
+
+def first_head(tokens: Tokens) -> Tokens:
+    """The first head alone, without the leading dimension."""
+    return Tokens(tokens.query[0], tokens.key[0], tokens.value[0], tokens.labels[0])
+
+
+def draw(params: SsaParameters, clusters: Clusters, s: int, seed: int, causal: bool) -> Samples:
+    """Samples of each query's own, or shared by blocks of queries, as ``params`` ask."""
+    way = sampling.shared if params.samples == "per_block" else sampling.per_query
+    return way(clusters, s, seed=seed, causal=causal)
+
+
+def outputs(params: SsaParameters, case: Case, seed: int) -> Iterator[tuple[str, Callable[[], Tensor]]]:
+    """Every approximation of dense attention that is compared: SSA as algorithm 2 has it, re-weighted, at true clusters, and the rivals."""
+    t, n = case.tokens, len(case.tokens.query)
+    yield SSA, lambda: case.attended(case.clusters, case.samples)
+    yield REWEIGHTED, lambda: case.attended(case.clusters, case.samples, weighted=True)
+    planted = int(t.labels.max()) + 1
+    if planted > 1:
+        true = clusters_of(t.labels, planted)
+        yield TRUE_CLUSTERS, lambda: case.attended(true, draw(params, true, case.s, seed, case.causal))
+    width = case.edges_per_query
+
+    def no_samples() -> Tensor:
+        # Fewer, larger clusters make up for the samples that are missing.
+        fewer = cluster(t.query, max(1, round(n / width)), m=params.m, seed=seed, steps=params.kmeans_steps)
+        return case.attended(fewer, draw(params, fewer, 0, seed, case.causal))
+
+    def random_clusters() -> Tensor:
+        equal = rivals.random_clusters(case.clusters, seed=seed)
+        return case.attended(equal, draw(params, equal, min(n, max(0, round(width - n / case.k))), seed, case.causal))
+
+    yield NO_SAMPLES, no_samples
+    yield RANDOM_CLUSTERS, random_clusters
+    yield WINDOW, lambda: rivals.sliding_window(t.query, t.key, t.value, width, causal=case.causal)
+    yield MEAN_OF_V, lambda: rivals.mean_of_values(t.value, causal=case.causal)
+
+
+def gradients(case: Case, seed: int) -> dict[str, dict[str, float]]:
+    """Arm → cosine of the true gradients with respect to Q, K and V, in float64."""
+    t = case.tokens
+    generator = torch.Generator(t.query.device).manual_seed(seed + 1)
+    cotangent = torch.randn(t.value.shape, dtype=torch.float64, device=t.value.device, generator=generator)
+
+    def gradient(attend: Callable[[Tensor, Tensor, Tensor], Tensor]) -> tuple[Tensor, ...]:
+        leaves = [x.detach().double().requires_grad_() for x in (t.query, t.key, t.value)]
+        return torch.autograd.grad(attend(*leaves), leaves, cotangent)
+
+    def sparse(weighted: bool) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        return lambda q, k, v: reference.attention(q, k, v, case.clusters, case.samples, weighted=weighted, causal=case.causal).output
+
+    true = gradient(lambda q, k, v: exact_attention(q, k, v, causal=case.causal))
+    found = {}
+    for arm, weighted in ((SSA, False), (REWEIGHTED, True)):
+        found[arm] = dict(zip(GRADIENTS, map(cosine, gradient(sparse(weighted)), true), strict=True))
+    return found
+
+
+def purity(case: Case) -> float:
+    """Share of tokens whose cluster's most common planted label is their own."""
+    k, planted = case.k, int(case.tokens.labels.max()) + 1
+    table = torch.zeros(k * planted, device=case.tokens.labels.device)
+    table.scatter_add_(
+        0, case.clusters.labels.long() * planted + case.tokens.labels, torch.ones_like(case.tokens.labels, dtype=table.dtype)
+    )
+    return float(table.view(k, planted).amax(1).sum() / len(case.tokens.labels))
+
+
+class Levels:
+    """Makes the records of levels: protocol by arm, ``seed`` of the data set."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+
+    def record(self, arm: str, metric: str, value: float | None, seed: int | None, where: dict[str, Scalar], *, reason: str = "",
+               implementation: str = REFERENCE, whole_run: bool = False) -> Record:  # fmt: skip
+        """One record. Rivals stand under the published protocol beside algorithm 2, and what re-weights under the sound one."""
+        protocol: Protocol = "sound" if arm == REWEIGHTED else "published"
+        role = "baseline" if arm in RIVALS else "technique"
+        return Record(
+            protocol, arm, role, implementation, self.device, "float32", metric, value, "1", seed=seed, reason=reason, dimensions=where,
+            whole_run=whole_run,
+        )  # fmt: skip
+
+
+def fidelity(params: SsaParameters, context: Context, tokens_of: Callable[[int], Tokens] | None = None) -> Generator[Event, None, None]:
+    """Levels of every approximation at the cell's N, for each seed. ``tokens_of``: data set of a seed, where it is not synthetic."""
+    n, k, s = params.n, params.clusters(params.n), params.sampled(params.n)
+    where = dimensions(FIDELITY, params.data, n, k, s)
+    levels = Levels(context.device)
+    most = FIDELITY_N[context.device_kind]
+    if n > most:
+        reason = f"float64 dense attention is compared with up to N = {most:,} on this device"
+        for arm in (SSA, REWEIGHTED):
+            for metric in (*LEVELS, *GRADIENTS):
+                yield levels.record(arm, metric, None, None, where, reason=reason)
+        return
+    recipe = Recipe.of(params, n)
+    for index in range(params.seeds):
+        seed = params.seed + index
+        yield Phase("fidelity", f"N = {n:,}, data set {index + 1} of {params.seeds}")
+        case = Case.of(params, recipe, n, k, s, seed, context.device, tokens_of(seed) if tokens_of else None)
+        truth = case.dense()
+        for arm, attend in outputs(params, case, seed):
+            try:
+                found = compared(attend(), truth)
+            except torch.OutOfMemoryError as error:
+                yield levels.record(arm, "output_cosine", None, seed, where, reason=described(error))
+                continue
+            for metric, value in found.items():
+                yield levels.record(arm, metric, value, seed, where)
+        fast = Ssa(params.model_copy(update={"seed": seed, "causal": case.causal}), k, s, context.device)
+        dtype = getattr(torch, params.dtype)
+        t = case.tokens
+        for metric, value in compared(fast.fast(t.query.to(dtype), t.key.to(dtype), t.value.to(dtype)), truth).items():
+            yield levels.record(SSA, metric, value, seed, where, implementation=FAST)
+        yield levels.record(SSA, "density", case.edges_per_query / n, seed, where)
+        if int(case.tokens.labels.max()) > 0:
+            yield levels.record(SSA, "cluster_purity", purity(case), seed, where)
+        if n <= GRADIENT_N[context.device_kind]:
+            for arm, cosines in gradients(case, seed).items():
+                for metric, value in cosines.items():
+                    yield levels.record(arm, metric, value, seed, where)
+        yield Progress((index + 1) / params.seeds, f"fidelity, N = {n:,}")
+    if n > GRADIENT_N[context.device_kind]:
+        reason = f"gradients need the N × N table; they are computed up to N = {GRADIENT_N[context.device_kind]:,} on this device"
+        for arm in (SSA, REWEIGHTED):
+            for metric in GRADIENTS:
+                yield levels.record(arm, metric, None, None, where, reason=reason)
