@@ -23,7 +23,7 @@ class DataUnavailable(RuntimeError):
         super().__init__(f"data set {name!r} cannot be used: {reason}{offer}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """One part of a data set: ``inputs`` [n, …] and ``targets`` [n] or [n, …], item by item. Raises ValueError if their lengths differ.
 
@@ -41,7 +41,7 @@ class Split:
         return len(self.inputs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """A data set with its provenance; training, validation and test are disjoint.
 

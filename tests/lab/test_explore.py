@@ -6,6 +6,8 @@ import pytest
 
 from lab.explore import MAX_UPLOAD_BYTES, Explore, Upload
 from lab.parameters import Parameters, parameter
+from lab.workload import Workload, workloads
+from tests.demo_workloads.smoothing.spec import WORKLOAD as SMOOTHING
 
 
 class Swept(Parameters):
@@ -29,3 +31,19 @@ def test_the_server_lets_through_what_the_largest_upload_needs() -> None:
 
     settings = tomllib.loads(Path(__file__).parents[2].joinpath(".streamlit/config.toml").read_text())
     assert settings["server"]["maxUploadSize"] << 20 == MAX_UPLOAD_BYTES
+
+
+EXPLORED = [found for found in (*workloads().values(), SMOOTHING) if found.explore is not None]
+
+
+@pytest.mark.parametrize("declared", EXPLORED, ids=lambda found: found.name)
+def test_a_section_can_be_drawn_before_there_is_anything(declared: Workload) -> None:
+    assert declared.explore is not None
+    explore, uploaded = declared.explore, None
+    if explore.upload is not None:
+        example = explore.upload.example.encode()
+        assert len(example) <= explore.upload.max_bytes
+        uploaded = explore.upload.parse(example)
+        assert all(name in explore.upload.example for name in explore.upload.columns)
+    for value in {id(uploaded): uploaded, id(None): None}.values():
+        explore.charts(explore.parameters(), [], [], value)

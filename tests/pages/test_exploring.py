@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lab.store import Store
+from lab.ui import results
 
 WINDOW = "smoothing:explore:widget:window#0"
 
@@ -50,6 +51,16 @@ def test_values_of_the_section_survive_another_run_and_another_page(finished: Ap
     finished.switch_page("pages/device.py").run()
     finished.switch_page("pages/smoothing.py").run()
     assert finished.slider(key=WINDOW).value == 3
+
+
+def test_a_recorded_run_is_evaluated_in_the_same_way(
+    finished: AppTest, open_page: Callable[..., AppTest], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "recorded", lambda name: results.of_run(store.runs()[0].id))
+    page = open_page("smoothing")
+    assert "Recorded run" in [found.value for found in page.header]
+    page.slider(key=WINDOW).set_value(3).run()
+    assert numbers(page) == [["0", "smoothed", "1.01 ms"]]  # the mean of 1, 1.01 and 1.02 ms
 
 
 def test_values_that_do_not_fit_together_are_one_line_in_place_of_the_charts(finished: AppTest) -> None:
