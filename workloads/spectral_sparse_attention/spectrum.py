@@ -102,12 +102,8 @@ def davis_kahan(dense: Spectrum, sparse: Spectrum, dense_matrix: Tensor, sparse_
 
 
 def spectral_norm(matrix: Tensor, exact_to: int = 1024, steps: int = 60) -> float:
-    """‖E‖₂ of a symmetric matrix: exactly up to ``exact_to`` rows, above by power steps on E² (a lower bound, within 1 % where
-    it settles).""" if
-    len(matrix)
-   
-    <= exact_to:
-       
+    """‖E‖₂ of a symmetric matrix: exactly up to ``exact_to`` rows; above by block power steps, which approach it from below."""
+    if len(matrix) <= exact_to:
         return float(torch.linalg.eigvalsh(matrix).abs().max())
     generator = torch.Generator(matrix.device).manual_seed(0)
     block = torch.randn(len(matrix), 8, dtype=matrix.dtype, device=matrix.device, generator=generator)
