@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import tracemalloc
 from collections.abc import Callable
@@ -73,7 +74,7 @@ def test_the_folder_can_be_given_by_the_environment(folder: Path, monkeypatch: p
 def test_known_data_are_called_by_their_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arrays = [idx.read(folder / name, 3 if "images" in name else 1) for name in idx.FILES]
     assert idx.recognised(arrays) is None
-    hashes = tuple(__import__("hashlib").sha256((folder / name).read_bytes()).hexdigest() for name in idx.FILES)
+    hashes = tuple(hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in idx.FILES)
     monkeypatch.setattr(idx, "KNOWN", (idx.Known("MNIST", "its source", "its licence", hashes),))
     found = read(folder)
     assert (found.name, found.label, found.source, found.licence) == ("idx", "MNIST", "its source", "its licence")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ def test_held_out_text_is_hardly_ever_found_in_training_text(found: text.Dataset
     trained = {train[i : i + 60] for i in range(len(train))}
     for held_out in (validation, test):
         pieces = [held_out[i : i + 60] for i in range(0, len(held_out) - 60, 20)]
-        assert sum(piece in trained for piece in pieces) / len(pieces) < 0.03  # a split that keeps repeats has 0.2
+        assert sum(piece in trained for piece in pieces) / len(pieces) < 0.03  # a split that keeps repeats has 0.32 and 0.74
 
 
 def test_the_label_names_python_and_the_hash(found: text.Dataset) -> None:
@@ -93,6 +94,6 @@ def test_the_label_names_python_and_the_hash(found: text.Dataset) -> None:
 
 
 def test_a_python_without_its_documentation_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pydoc_data.topics", None)
+    monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
     with pytest.raises(DataUnavailable, match="without pydoc_data"):
         load("text", cache_dir="unused")
