@@ -1,9 +1,9 @@
 """The language reference inside CPython as a character text, split by topic.
 
 The topics quote each other: "compound" holds the whole of "if" and "while", and a fifth of all paragraphs stand in two topics or more. With
-a split by topic alone, 74 % of the test text (in pieces of 60 characters, Python 3.11) stands in the training text as well. So each paragraph
-is kept once only, in the longest of the topics that hold it, before the topics are split: that leaves 1.5 %. The text differs between
-versions of Python: its hash and the version are in the label.
+a split by topic alone, 74 % of the test text (in pieces of 60 characters, Python 3.11) stands in the training text as well. So each
+paragraph is kept once only, in the longest of the topics that hold it, before the topics are split: that leaves 1.5 %. The text differs
+between versions of Python: its hash and the version are in the label.
 """
 
 from __future__ import annotations
