@@ -10,6 +10,7 @@ float64, the framework multiplies small matrices (``fourier_basis``, causal ``ci
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -224,7 +225,7 @@ def mixed(x: Tensor, filters: Tensor, windows: Sequence[int], causal: bool = Fal
     if available(x.device) or x.dtype not in DTYPES:
         return circulant.mixed(x, filters, windows, causal=True) if causal else fourier_basis.mixed(x, filters, windows)
     taps = circulant.taps(filters, windows)
-    flat = x.reshape(-1, *x.shape[-2:])
+    flat = x.reshape(math.prod(x.shape[:-2]), *x.shape[-2:])
     if x.device.type == "cuda" and x.device.index != torch.cuda.current_device():
         with torch.cuda.device(x.device):  # Triton launches on the current device; the autograd engine sets it for backward itself
             y = _Mix.apply(flat, taps, windows, causal)
