@@ -18,7 +18,11 @@ test: $(READY_DEV) chromium  ## everything: lint, unit and property tests, kerne
 	$(BIN)/pytest -n 2 -m browser
 
 bench: $(READY_DEV)  ## measured speeds of this machine against their targets; no pass or fail
+	$(BIN)/python -m lab.training.bench
 	$(BIN)/python -m workloads.activations.bench
+	$(BIN)/python -m workloads.fft_mixing.bench
+	$(BIN)/python -m workloads.spectral_sparse_attention.bench
+	$(BIN)/python -m workloads.moe_routing.bench
 	$(BIN)/python -m lab calibrate
 
 lint: $(READY_DEV)
