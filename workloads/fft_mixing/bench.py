@@ -1,9 +1,10 @@
-"""Speed of FFT-Mix against attention and against the machine's limits: ``python -m workloads.fft_mixing.bench [--tune] [--no-joules]``.
+"""Speed of FFT-Mix against attention and against the machine's limits: ``python -m workloads.fft_mixing.bench [--sections check,parts,…]``.
 
 A development bench: it measures with the lab's instrument (``lab.timing``: mirrored passes, cold cache, replayed graphs on a GPU), but
-takes few observations and prints their spread instead of intervals. Sections: correctness against float64; the parts of the fast layer
-against their floors; whole layers at each N, forward and with backward; joules. ``--tune`` times the launches that the kernels could
-have instead. Every section stands alone: one that fails is reported and the rest still runs. On a CPU it runs at a small size.
+takes few observations and prints their spread instead of intervals. Sections: ``check``, correctness against float64; ``parts``, those of
+the fast layer against their floors; ``layers``, whole ones at each N, forward, and ``training``, with backward; ``joules``, which takes
+about 50 s; ``tune``, the launches that the kernels could have instead, only where asked for. Every section stands alone: one that fails is
+reported and the rest still runs. On a CPU it runs at a small size, and there are neither kernels to tune nor joules.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ TARGETS = {4096: 4.0, 8192: 6.5, 32_768: 25.0}  # times faster than fused attent
 TARGET_SIZE = (32_768, 768, "bfloat16")
 JOULES_SEQ_LEN = 8192
 WEIGHTS_MAX_BYTES = 8 << 30  # of the attention module's N × N weights, above which it is left out
+SECTIONS = ("check", "parts", "layers", "training", "tune", "joules")
+DEFAULT_SECTIONS = tuple(name for name in SECTIONS if name != "tune")
 FAST, EAGER, BEST, MODULE = "fft_mix fused", "fft_mix eager", "attention fused", "attention module"
 Call = Callable[..., object]
 Seconds = Mapping[str, list[float]]  # by name, one per observation
@@ -181,13 +184,13 @@ def parts(bench: Bench) -> None:
     seconds = {name: mean(values) for name, values in bench.seconds(arms).items()}
     bandwidth = 4 * bench.tokens * d * bench.dtype.itemsize / seconds["copy"]
     rate = 2 * side**3 / seconds["square product"]
-    print(f"  copy {bandwidth / 1e12:.2f} TB/s, square product {rate / 1e12:.1f} TFLOP/s")
+    print(f"  copy {bandwidth / 1e9:.1f} GB/s, square product {rate / 1e12:.3f} TFLOP/s")
     for name, value in seconds.items():
         note = ""
         if name.startswith(("mixing", "gradient")):
             floor = forward_bytes / bandwidth
             operations = circulant_flop(bench.tokens, d, WINDOWS) - projection_flop(bench.tokens, d, WINDOWS)
-            note = f"{floor / value:6.1%} of its byte floor {1e3 * floor:.4f} ms; {operations / value / 1e12:.1f} TFLOP/s as written"
+            note = f"{floor / value:6.1%} of its byte floor {1e3 * floor:.4f} ms; {operations / value / 1e12:.3f} TFLOP/s as written out"
         elif name == "projection":
             floor = projection_flop(bench.tokens, d, WINDOWS) / rate
             note = f"{floor / value:6.1%} of its floor {1e3 * floor:.4f} ms"
@@ -284,6 +287,9 @@ def layers(bench: Bench, seq_len: int, backward: bool) -> None:
 
 def joules(bench: Bench) -> None:
     """Gross joules of a call, forward: the fast FFT-Mix and the fastest attention."""
+    if bench.energy_obstacle:
+        print(f"  not measured: {bench.energy_obstacle}")
+        return
     batch, d = max(1, bench.tokens // JOULES_SEQ_LEN), bench.d_model
     where: dict[str, Any] = {"device": bench.device, "dtype": bench.dtype}
     rotation = bench.rotation((batch, JOULES_SEQ_LEN, d))
@@ -314,10 +320,12 @@ def joules(bench: Bench) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the bench. Exit status 1 where a result was wrong or a section could not run; a missed target is printed, not an error."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--tune", action="store_true", help="also time the launches that the kernels could have")
-    parser.add_argument("--no-joules", action="store_true", help="leave out joules, which take about 50 s")
+    parser.add_argument("--sections", default=",".join(DEFAULT_SECTIONS), help=f"comma-separated, of {', '.join(SECTIONS)}")
     parser.add_argument("--budget", type=float, default=80.0, help="seconds after which tuning ends")
     options = parser.parse_args(arguments)
+    chosen = options.sections.split(",")
+    if set(chosen) - set(SECTIONS):
+        parser.error(f"--sections: {options.sections!r} names others than {', '.join(SECTIONS)}")
     on_gpu = torch.cuda.is_available()
     device = "cuda:0" if on_gpu else "cpu"
     energy_obstacle = obstacle(device)  # before there is a CUDA context
@@ -328,14 +336,17 @@ def main(arguments: list[str] | None = None) -> int:
         bench = Bench(device, 2048, 64, 4, torch.float32, (256, 1024), options.budget, energy_obstacle)
     name = torch.cuda.get_device_name() if on_gpu else "CPU"
     print(f"{name}, torch {torch.__version__}, {bench.tokens:,} tokens × {bench.d_model}, {bench.n_heads} heads, {bench.dtype}", flush=True)
-    sections: list[tuple[str, Callable[[], None]]] = [("check", partial(check, bench)), ("parts", partial(parts, bench))]
-    sections += [("layers", partial(layers, bench, seq_len, False)) for seq_len in bench.seq_lens]
-    sections += [("layers", partial(layers, bench, seq_len, True)) for seq_len in bench.seq_lens[:2]]
-    if options.tune:
-        sections.append(("tune", partial(tune, bench)))
-    if on_gpu and not options.no_joules:
-        sections.append(("joules", partial(joules, bench)))
-    for title, section in sections:
+    everything: list[tuple[str, Callable[[], None]]] = [
+        ("check", partial(check, bench)),
+        ("parts", partial(parts, bench)),
+        *(("layers", partial(layers, bench, seq_len, False)) for seq_len in bench.seq_lens),
+        *(("training", partial(layers, bench, seq_len, True)) for seq_len in bench.seq_lens[:2]),
+        ("tune", partial(tune, bench)),
+        ("joules", partial(joules, bench)),
+    ]
+    for title, section in everything:
+        if title not in chosen:
+            continue
         began = time.monotonic()
         print(f"--- {title}", flush=True)
         try:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -55,6 +56,7 @@ class GatherLaunch(NamedTuple):
     num_warps: int
 
 
+@cache
 def available(device: str | torch.device) -> str:
     """Why the kernels cannot run on ``device``; empty where they can."""
     device = torch.device(device)

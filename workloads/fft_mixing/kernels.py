@@ -1,5 +1,6 @@
-# ruff: noqa: RUF005, RET505  (the kernels' language has no unpacking and no return after a branch)
-# mypy: ignore-errors  (and its tuples of rows grow)
+# The kernels' language has no unpacking and no return after a branch, and tuples of rows grow in it.
+# ruff: noqa: RUF005, RET505
+# mypy: ignore-errors
 """Triton kernels of FFT-Mix in the time domain (see ``circulant``): all window sizes in one launch, arithmetic in float32.
 
     fused.py (shapes, strides, autograd) ─→ mix_windows_kernel      forward: a whole window in registers
