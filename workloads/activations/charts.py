@@ -11,6 +11,7 @@ from workloads.activations import energy_charts, ffn_charts
 from workloads.activations.costs import bytes_per_element
 from workloads.activations.findings import LABELS, ROTATED, SINGLE_KERNEL, WARM
 from workloads.activations.functions import FUNCTIONS, suppression
+from workloads.activations.learning import charts as learning_charts
 from workloads.activations.parameters import COPY, GELUS
 from workloads.activations.series import bars, by_implementation, cell_text, kind, label, largest, rows_of
 
@@ -24,7 +25,8 @@ def charts(estimates: Sequence[Estimate], records: Sequence[StoredRecord]) -> li
     found += [_published_apart(estimates), _throughput(estimates)]
     found += [_time(estimates, metric) for metric in TIMERS]
     found += [_warm_against_cold(estimates)]
-    found += [_counts_against_time(estimates), _peak_memory(estimates), _curves("value"), _curves("derivative"), _suppression()]
+    found += [_counts_against_time(estimates), _peak_memory(estimates), *learning_charts.charts(estimates)]
+    found += [_curves("value"), _curves("derivative"), _suppression()]
     return [chart for chart in found if chart is not None]
 
 

@@ -6,6 +6,7 @@ from lab import energy
 from lab.parameters import Plan
 from lab.shared_parameters import ITEM_BYTES
 from lab.workload import DeviceKind, MemoryNeed
+from workloads.activations.learning import costs as learning_costs
 from workloads.activations.operation_count import tensors_moved
 from workloads.activations.parameters import COPY, ActivationParameters, energy_cell, measured_cells
 
@@ -60,12 +61,17 @@ def duration_s(plan: Plan, device_kind: DeviceKind) -> float:
 
     A mirrored pass has two segments per arm; a slow call makes its segment longer than asked for.
     """
-    total = 0.0
-    for index in measured_cells(plan):
-        cell = plan.cells[index]
-        assert isinstance(cell, ActivationParameters)
-        total += _ffn_s(cell, device_kind) if cell.mode == "ffn" else _elementwise_s(cell, device_kind, first=index == 0)
-    return total + _energy_s(plan, device_kind)
+    total = sum(cell_s(plan, index, device_kind) for index in measured_cells(plan)) + _energy_s(plan, device_kind)
+    first = plan.cells[0]
+    assert isinstance(first, ActivationParameters)
+    return total + learning_costs.duration_s(first, device_kind) if "learning" in first.studies else total
+
+
+def cell_s(plan: Plan, index: int, device_kind: DeviceKind) -> float:
+    """Estimated time [s] of timing one cell of ``plan``, without joules."""
+    cell = plan.cells[index]
+    assert isinstance(cell, ActivationParameters)
+    return _ffn_s(cell, device_kind) if cell.mode == "ffn" else _elementwise_s(cell, device_kind, first=index == 0)
 
 
 def _observations(cell: ActivationParameters) -> int:
@@ -97,7 +103,10 @@ def _ffn_s(cell: ActivationParameters, device_kind: DeviceKind) -> float:
 
 def _energy_s(plan: Plan, device_kind: DeviceKind) -> float:
     """Of the one cell in which joules are measured, on a GPU: each function's eager arm and its fastest single kernel, and the limit."""
-    cell = plan.cells[energy_cell(plan)]
+    index = energy_cell(plan)
+    if index < 0:
+        return 0.0
+    cell = plan.cells[index]
     assert isinstance(cell, ActivationParameters)
     if cell.energy == "none" or device_kind != "cuda":
         return 0.0
@@ -110,8 +119,12 @@ def _energy_s(plan: Plan, device_kind: DeviceKind) -> float:
 
 def memory(cell: ActivationParameters, device_kind: DeviceKind) -> MemoryNeed:
     """Peak bytes of one cell, and which parameter to lower."""
-    parameter = "tokens" if cell.mode == "ffn" else "n"
-    need = _ffn_bytes(cell) if cell.mode == "ffn" else _elementwise_bytes(cell)
+    needs = {}
+    if "speed" in cell.studies:
+        needs["tokens" if cell.mode == "ffn" else "n"] = _ffn_bytes(cell) if cell.mode == "ffn" else _elementwise_bytes(cell)
+    if "learning" in cell.studies:
+        needs["batch_size"] = learning_costs.memory_bytes(cell)
+    parameter, need = max(needs.items(), key=lambda item: item[1])
     if device_kind == "cuda":
         return MemoryNeed(device_bytes=need, host_bytes=1 << 30, parameter=parameter)
     return MemoryNeed(device_bytes=0, host_bytes=need + (1 << 30), parameter=parameter)

@@ -23,9 +23,13 @@ from lab.statistics import LOOKS
 from lab.timing import Arm, ArmKey, LatencySampler, compare, synchronizer
 from lab.workload import Context
 from workloads.activations import ffn
+from workloads.activations.costs import cell_s
 from workloads.activations.findings import COLD, FRAMEWORK, PARTIAL, WARM
 from workloads.activations.functions import FUNCTIONS, minimum, suppression
 from workloads.activations.implementations import Candidate, candidates, energy_arms, role_of
+from workloads.activations.learning import costs as learning_costs
+from workloads.activations.learning import experiment as learning
+from workloads.activations.learning.names import timing_dimensions
 from workloads.activations.operation_count import ASSIGNED, fewest_count, literal_count
 from workloads.activations.parameters import COPY, GELUS, PUBLISHED_N, ActivationParameters, energy_cell, measured_cells
 from workloads.activations.published import EXPRESSIONS, PRODUCT_POWERS
@@ -38,9 +42,28 @@ Call = Callable[[Any], Any]
 def run(params: ActivationParameters, context: Context) -> Iterator[Event]:
     """Everything one cell of the sweep yields; the first cell also yields what belongs to the run as a whole."""
     torch.set_num_threads(context.threads)
-    if context.cell not in measured_cells(context.plan):
-        yield Progress(1.0, "differs from an earlier cell only in what this mode does not use: measured there")
+    timed_here = context.cell in measured_cells(context.plan)
+    learns = context.cell == 0 and "learning" in params.studies  # nothing that is swept changes what is learned
+    if not timed_here and not learns:
+        yield Progress(1.0, "differs from an earlier cell only in what is not used: measured there")
         return
+    share = timed_share(params, context) if learns else 1.0
+    if timed_here:
+        yield from within(timing(params, context), 0.0, share)
+    if learns:
+        yield from within(learning.run(params, context), share, 1.0)
+
+
+def timed_share(params: ActivationParameters, context: Context) -> float:
+    """How much of the first cell's time goes into timing the functions, of 1."""
+    if context.cell not in measured_cells(context.plan):
+        return 0.0
+    timed_s = cell_s(context.plan, context.cell, context.device_kind)
+    return timed_s / (timed_s + learning_costs.duration_s(params, context.device_kind))
+
+
+def timing(params: ActivationParameters, context: Context) -> Generator[Event, None, None]:
+    """The functions of one cell: counts, the published benchmark, times and joules on the chosen device."""
     first = context.cell == 0
     if first:
         for record in counts(params):
@@ -66,7 +89,7 @@ def counts(params: ActivationParameters) -> Iterator[Record]:
     """Operations, bytes and gating of the chosen functions: exact, independent of the machine."""
 
     def exact(name: str, protocol: Protocol, implementation: str, metric: str, value: float, unit: str) -> Record:
-        dimensions: dict[str, Scalar] = {"elements": 1, "pass": "forward", "cache": ""}
+        dimensions = timing_dimensions(1, "forward", "")
         return Record(protocol, name, role_of(name), implementation, "", "", metric, float(value), unit, dimensions=dimensions)
 
     # The claims' functions are counted even when they are not among those that are timed: counting costs nothing.
@@ -107,7 +130,7 @@ def published_benchmark(params: ActivationParameters) -> Generator[Event, None, 
             arms += [Arm(name, way, role_of(name), "cpu", "float32", _same_input(function, x)) for way, function in ways.items()]
             if direction == "forward" and name in GELUS:
                 arms.append(Arm(name, FRAMEWORK, role_of(name), "cpu", "float32", _same_input(EAGER[name], tensor)))
-        dimensions: dict[str, Scalar] = {"elements": PUBLISHED_N, "pass": direction, "cache": "warm"}
+        dimensions = timing_dimensions(PUBLISHED_N, direction, "warm")
         sampler = LatencySampler(synchronizer("cpu"))
         sampling = sampling_of(params)
         for outcome in compare(arms, ("gelu_tanh", "numpy"), sampler, sampling):
@@ -144,7 +167,7 @@ def comparison(params: ActivationParameters, context: Context, with_energy: bool
         rotations[WARM] = Rotation(next(iter(rotations.values())).buffers[:1] if rotations else (make(0),))
 
     def dimensions(cache: str) -> dict[str, Scalar]:
-        return {"elements": params.n, "pass": params.mode, "cache": cache}
+        return timing_dimensions(params.n, params.mode, cache)
 
     steps: dict[ArmKey, Call] = {}
     for candidate in all_candidates(params, device):

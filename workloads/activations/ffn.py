@@ -26,6 +26,7 @@ from workloads.activations.costs import device_timed, ffn_flop
 from workloads.activations.findings import COLD, FFN, FFN_WIDTHS, LABELS, NO_ACTIVATION, PARTIAL, STANDARD_WIDTH
 from workloads.activations.functions import FUNCTIONS
 from workloads.activations.implementations import Candidate, Function, candidates, energy_arms, role_of
+from workloads.activations.learning.names import timing_dimensions
 from workloads.activations.parameters import GELUS, ActivationParameters
 from workloads.activations.reference import EAGER
 
@@ -75,7 +76,7 @@ def _inputs(params: ActivationParameters, d_ff: int, device: str) -> Rotation:
 
 
 def _dimensions(params: ActivationParameters, part: str, rotations: list[Rotation]) -> dict[str, Scalar]:
-    return {"elements": params.elements, "pass": part, "cache": PARTIAL if any(r.reason for r in rotations) else COLD}
+    return timing_dimensions(params.elements, part, PARTIAL if any(r.reason for r in rotations) else COLD)
 
 
 def _arm(

@@ -9,6 +9,9 @@ from lab.energy import ENERGY
 from lab.records import Comparison, Estimate, Measured, Protocol
 from lab.shared_parameters import ITEM_BYTES
 from workloads.activations.functions import FUNCTIONS
+from workloads.activations.learning import findings as learning
+from workloads.activations.learning.names import LABELS as LEARNING_LABELS
+from workloads.activations.learning.names import PUBLISHED_LOSS
 from workloads.activations.parameters import COPY, GELUS
 
 COLD, PARTIAL, WARM = "cold", "partial", "warm"  # inputs rotate over 4× the cache; over less than that; the same input at every call
@@ -38,6 +41,7 @@ LABELS = {
     EXACT_WIDTH: "exact width",
     "width_64": "multiple of 64",
     "width_128": "multiple of 128",
+    **LEARNING_LABELS,
 }
 
 
@@ -47,8 +51,10 @@ def pairs(means: Sequence[Estimate]) -> list[tuple[Estimate, Estimate]]:
     Each function against each GELU of the same implementation and against the fastest GELU. Everything against the limit, which gives its
     share of it: a copy, or the block without activation, of the same implementation where there is one. In the published benchmark each
     function against every GELU, and each way of writing GELU against the published one, which takes the claimed ratio apart. Widths of a
-    block against the standard width, and rounded ones against the exact one.
+    block against the standard width, and rounded ones against the exact one. Losses: ``workloads.activations.learning.findings``.
     """
+    if any(mean.metric == PUBLISHED_LOSS for mean in means):
+        return learning.pairs(means)
     timed = [mean for mean in means if mean.mean is not None]
     if any(mean.dimensions.get("pass") == FFN_WIDTHS for mean in timed):
         order = (STANDARD_WIDTH, EXACT_WIDTH)
@@ -251,7 +257,6 @@ def measure(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
         case "act-gating-phi6":
             return _gating(claim, "phi6", estimates)
         case "act-loss-phi6" | "act-loss-zeta" | "act-dropin":
-            reason = "this experiment times the functions and trains no model"
-            return [Measured(claim.id, protocol, "published", "loss", None, reason=reason) for protocol in ("published", "sound")]
+            return learning.measure(claim, estimates)
         case _:
             return []

@@ -21,12 +21,16 @@ Mode = Literal["forward", "forward_backward", "ffn"]
 Cache = Literal["cold", "warm"]
 Expansion = Literal["4", "8/3", "2", "4/3", "1"]
 Multiple = Literal["1", "64", "128"]
+Study = Literal["speed", "learning"]
+Training = Literal["published", "mlp", "character"]
+Depth = Literal["1", "2", "3", "4", "6", "8", "12", "16"]
 
 GELUS = ("gelu_erf", "gelu_tanh")  # the comparator of every claim; the claims do not say which form
 COPY = "copy"  # moves the same bytes and computes nothing: the physical limit of an elementwise function
 PUBLISHED_N = 1_000_000  # elements of the published NumPy benchmark
 STANDARD_EXPANSION = 4  # of a feed-forward block, as most transformers have it
 FFN_ONLY = ("d_model", "expansion", "align", "tokens")  # parameters that mean nothing outside mode "ffn"
+HEADS, HEAD_DIM_LEAST = 4, 8  # of the character model
 ELEMENTWISE_ONLY = ("n", "cache")  # parameters that mean nothing inside an FFN
 
 
@@ -38,6 +42,13 @@ def round_up(width: int, multiple: int) -> int:
 class ActivationParameters(Parameters):
     """Parameters of the activation experiment; see each field's help."""
 
+    studies: tuple[Study, ...] = parameter(
+        ("speed",),
+        title="What is measured",
+        help="Speed: time (and joules) of the functions. Learning: what they do to the loss of models that are trained with them.",
+        labels={"speed": "Speed", "learning": "Learning"},
+        group="main",
+    )
     n: int = parameter(
         1 << 22,
         title="N",
@@ -122,6 +133,73 @@ class ActivationParameters(Parameters):
         "Joules from the GPU's own counter, in the largest cell only: of each function the expression as printed and its fastest "
         "single kernel. Standard takes about 20 s an arm, thorough about 70 s."
     )
+    trainings: tuple[Training, ...] = parameter(
+        ("published", "mlp"),
+        title="Trainings",
+        help="Learning: the two published protocols with their flaws taken apart; soundly compared MLPs on digits and on the published "
+        "tasks made fair; a small transformer that predicts the next character of the built-in text.",
+        labels={"published": "As published", "mlp": "MLPs", "character": "Character model"},
+    )
+    depths: tuple[Depth, ...] = parameter(
+        ("1", "4"),
+        title="Depths",
+        help="Learning: hidden layers of the MLPs, blocks of the character model. A drop-in replacement must hold at every depth.",
+    )
+    width: int = parameter(
+        64,
+        title="Width",
+        help="Learning: units of a hidden layer; d_model of the character model, whose feed-forward blocks are four times as wide.",
+        ge=8,
+        le=1024,
+        scale="log2",
+    )
+    steps: int = parameter(
+        300,
+        title="Steps",
+        help="Learning: of each training in the sound comparison, with the learning rate falling to zero at the end.",
+        ge=20,
+        le=100_000,
+        step=100,
+    )
+    longer_steps: int = parameter(
+        2000,
+        title="Steps of the longer training",
+        help="Learning: the published toy is trained for 500 steps; one training goes on for this many.",
+        ge=500,
+        le=100_000,
+        step=500,
+    )
+    batch_size: int = parameter(
+        64,
+        title="Batch size",
+        help="Learning: images, or windows of text, of one step. The digits have 1,078 training images.",
+        ge=1,
+        le=1024,
+        scale="log2",
+    )
+    seq_len: int = parameter(
+        64, title="Sequence length", help="Learning: characters that the character model sees.", unit="tokens", ge=8, le=1024, scale="log2"
+    )
+    seeds: int = parameter(
+        5, title="Seeds", help="Learning: trainings that are reported, paired between the functions.", ge=5, le=30, step=1
+    )
+    tuning_seeds: int = parameter(
+        2,
+        title="Seeds of tuning",
+        help="Learning: trainings at each learning rate that is tried; none of them is reported.",
+        ge=1,
+        le=10,
+        step=1,
+    )
+    rates: int = parameter(
+        3,
+        title="Learning rates",
+        help="Learning: rates of the first grid of each function (two decades); beyond an edge more are tried where the best lies on it.",
+        ge=3,
+        le=25,
+        step=1,
+    )
+    points: int = parameter(10, title="Points of a curve", help="Learning: how often a training is evaluated.", ge=1, le=100, step=1)
     segment_s: float = shared_parameters.segment_s(0.1)
     looks: int = shared_parameters.looks(3)
     precision: float = shared_parameters.precision(0.01)
@@ -141,6 +219,40 @@ class ActivationParameters(Parameters):
             allowed = "one or more of eager, compiled, fused inside an FFN"
             raise ParameterError("implementations", ",".join(self.implementations), allowed, "measures nothing")
         return self
+
+    @pydantic.model_validator(mode="after")
+    def _fits_its_heads(self) -> Self:
+        if self.width % self.n_heads:
+            allowed = f"a multiple of {self.n_heads}, the heads of the character model"
+            raise ParameterError("width", self.width, allowed, "does not share out")
+        return self
+
+    @property
+    def learning_functions(self) -> tuple[str, ...]:
+        """The functions that are trained: the first GELU chosen (both forms learn alike), then the others; a copy does not learn."""
+        gelu = next(name for name in self.functions if name in GELUS)
+        return (gelu, *(name for name in self.functions if name not in (*GELUS, COPY)))
+
+    @property
+    def reported_seeds(self) -> tuple[int, ...]:
+        """Seeds of the trainings that are reported."""
+        return tuple(range(self.seed, self.seed + self.seeds))
+
+    @property
+    def tuning_seeds_used(self) -> tuple[int, ...]:
+        """Seeds of the trainings that choose a learning rate: none of those reported."""
+        first = self.seed + self.seeds
+        return tuple(range(first, first + self.tuning_seeds))
+
+    @property
+    def every(self) -> int:
+        """Steps between two points of a curve."""
+        return max(1, self.steps // self.points)
+
+    @property
+    def n_heads(self) -> int:
+        """Heads of the character model."""
+        return HEADS if self.width >= HEADS * HEAD_DIM_LEAST else 1
 
     @property
     def exact_width(self) -> int:
@@ -167,7 +279,9 @@ class ActivationParameters(Parameters):
 
 
 def measured_cells(plan: Plan) -> tuple[int, ...]:
-    """Indices of the cells of ``plan`` that are measured: those that differ from every earlier one in something their mode uses."""
+    """Indices of the cells of ``plan`` that are timed: those that differ from every earlier one in something their mode uses."""
+    if "speed" not in plan.values["studies"][0]:
+        return ()
     seen: set[str] = set()
     chosen = []
     for index, cell in enumerate(plan.cells):
@@ -180,14 +294,14 @@ def measured_cells(plan: Plan) -> tuple[int, ...]:
 
 
 def energy_cell(plan: Plan) -> int:
-    """Index of the cell in which energy is measured: the most elements; of several the first."""
+    """Index of the cell in which the joules of the functions are measured: the most elements; of several the first; −1 for none."""
 
     def elements(index: int) -> int:
         cell = plan.cells[index]
         assert isinstance(cell, ActivationParameters)
         return cell.elements
 
-    return max(measured_cells(plan), key=lambda index: (elements(index), -index))
+    return max(measured_cells(plan), key=lambda index: (elements(index), -index), default=-1)
 
 
 def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:

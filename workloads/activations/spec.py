@@ -7,6 +7,7 @@ from lab.workload import Metric, Workload
 from workloads.activations.charts import charts
 from workloads.activations.costs import duration_s, memory
 from workloads.activations.findings import LABELS, measure, pairs
+from workloads.activations.learning import names as learning
 from workloads.activations.parameters import ActivationParameters, preset
 
 METHOD = """
@@ -49,7 +50,7 @@ WORKLOAD = Workload(
     source="AI Energy Efficiency: 10 Mathematical Techniques (TECS-L, 2026)",
     parameters=ActivationParameters,
     preset=preset,
-    dimensions=("elements", "pass", "cache"),
+    dimensions=("elements", "pass", "cache", *learning.DIMENSIONS),
     metrics={
         "latency_s": Metric("Time per call", "s"),
         "device_time_s": Metric("Time on the device", "s"),
@@ -63,6 +64,14 @@ WORKLOAD = Workload(
         **ENERGY_METRICS,
         "suppression": Metric("Suppression of negative inputs", "1", "higher", compare="none"),
         "minimum": Metric("Smallest output", "1", "neither", compare="none"),
+        learning.PUBLISHED_LOSS: Metric("Training loss, as the sources report it", "nats"),
+        learning.TRAINING_LOSS: Metric("Training loss", "nats", compare="none"),
+        learning.TUNING_LOSS: Metric("Loss at a learning rate", "nats", compare="none"),
+        learning.CHOSEN_RATE: Metric("Chosen learning rate", "1", "neither", compare="none"),
+        learning.VALIDATION_LOSS: Metric("Validation loss", "nats", compare="none"),
+        learning.HELD_OUT_LOSS: Metric("Held-out loss", "nats", compare="none"),
+        learning.WRONG_SHARE: Metric("Share of points labelled wrongly", "1", compare="none"),
+        **{metric: Metric(f"Held-out loss above {name}{end}", "%", compare="none") for metric, name, end in learning.EXCESS_TITLES},
     },
     entry_point="workloads.activations.experiment:run",
     claims=(
