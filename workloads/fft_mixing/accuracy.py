@@ -61,7 +61,9 @@ DISTANCE_PLACES = 16  # a model's number is its seed × this + the place of its 
 
 
 def run(params: FftMixingParameters, context: Context) -> Generator[Event, None, None]:
-    """Train and test every mixer on every task."""
+    """Train and test every mixer on every task; nothing where no step is asked for."""
+    if not params.steps:
+        return
     for place, task in enumerate(params.tasks):
         yield Phase("data", LABELS[task], budgeted=False)
         data = yield from examples(task, params, context)

@@ -12,25 +12,32 @@ from lab import energy
 from lab.parameters import Plan
 from lab.shared_parameters import ITEM_BYTES
 from lab.workload import DeviceKind, MemoryNeed
-from workloads.fft_mixing.parameters import FftMixingParameters, energy_cell
+from workloads.fft_mixing.parameters import FftMixingParameters, energy_cell, question_length
 
 CACHE_BYTES_ASSUMED = 64 << 20  # a GPU's L2 (H200: 60 MB) or a CPU's last level, for the estimate before any device was asked
 OBSERVATIONS = (10, 20, 40)  # at each look (lab.statistics.LOOKS), for the time estimate
 WARM_UP_S = 0.5
 GRAPH_CALLS = 50  # least number of calls in a replayed graph (lab.timing.GRAPH_CALLS)
-LONG_CALL_S = 2e-3  # launching a layer's operations takes some 10 µs each, hidden behind calls this long
+HIDDEN_FROM_S = 3e-4  # calls this long hide the launching of their operations, and are not replayed (lab.measuring.timed)
+CHOOSING_S = {"cpu": 0.3, "cuda": 1.0}  # the fastest attention backend, and the check against float64
+LIMITS_S = 0.5  # projection and one pass over memory
 MATERIALISED_LIMIT_BYTES = {"cpu": 2 << 30, "cuda": 24 << 30}  # of all N × N matrices that an arm holds at once
 MATERIALISED_COPIES = 3  # scores, softmax and the product's or the mean's operand live at once
 LONGEST_CALL_S = 20.0  # an arm whose single call is estimated to take longer is left out: one observation would take minutes
 
 # Deliberately low, so that an estimate is rarely short.
 FLOP_PER_S = {
-    "cpu": {"float32": 3e10, "bfloat16": 1e10, "float16": 5e9},
-    "cuda": {"float32": 2e13, "bfloat16": 2e14, "float16": 2e14},
+    "cpu": {"float32": 5e10, "bfloat16": 1e10, "float16": 5e9},
+    "cuda": {"float32": 2e13, "bfloat16": 3e14, "float16": 3e14},
 }
-BYTES_PER_S = {"cpu": 3e9, "cuda": 1e12}
-FFT_ELEMENTS_PER_S = {"cpu": 1.5e7, "cuda": 7e9}  # features that the layer written with torch.fft mixes per second
-TRAINING_TOKENS_PER_S = {"cpu": 1.2e5, "cuda": 1.5e6}  # through one small model, forward and backward
+BYTES_PER_S = {"cpu": 1e10, "cuda": 2.5e12}
+FFT_ELEMENTS_PER_S = {"cpu": 3e7, "cuda": 7e9}  # features that the layer written with torch.fft mixes per second
+TRAINING_TOKENS_PER_S = {"cpu": 2e5, "cuda": 3e7}  # through small models side by side, forward and backward
+LEAST_STEP_S = {"cpu": 0.01, "cuda": 2e-3}  # of a training step, however small
+PUBLISHED_STEP_S = {"cpu": 6e-3, "cuda": 4e-3}
+MNIST_STEPS = 782  # batches of 64 in 50,000 images
+SEQ_LENS = {"images": 28, "digits": 64, "mnist1d": 40}
+TUNED_MODELS = 10  # four or five learning rates, two seeds
 
 
 def fft_mix_flop(tokens: int, d_model: int, windows: Sequence[int]) -> float:
@@ -106,12 +113,14 @@ def fft_mix_s(params: FftMixingParameters, device_kind: DeviceKind) -> float:
 
 def arm_calls_s(params: FftMixingParameters, device_kind: DeviceKind) -> list[float]:
     """Estimated time [s] of one call of each arm of a layer comparison."""
-    fft_mix, attention = fft_mix_s(params, device_kind), attention_s(params, device_kind)
-    calls = [fft_mix, fft_mix / 2, fft_mix, fft_mix / 2, fft_mix / 4, fft_mix / 8]  # FFT-Mix twice, peers, limits
+    fft_mix = fft_mix_s(params, device_kind)
+    calls = [fft_mix, fft_mix / 2]
+    if params.peers:
+        calls += [fft_mix / 2, fft_mix / 2]
     if not why_not_timed(params, device_kind):
-        calls += [attention] * (3 if device_kind == "cuda" else 1)
+        calls.append(attention_s(params, device_kind))
     if not why_not_materialised(params, device_kind):
-        calls += [module_s(params, device_kind)]
+        calls.append(module_s(params, device_kind))
     return calls
 
 
@@ -135,18 +144,20 @@ def _observations(params: FftMixingParameters) -> int:
 
 
 def layers_s(params: FftMixingParameters, device_kind: DeviceKind) -> float:
+    """Estimated time [s] of one cell's comparison of layers."""
     calls = arm_calls_s(params, device_kind)
-    total = WARM_UP_S + 2 * _observations(params) * sum(max(params.segment_s, call) for call in calls) + 5 * sum(calls)
+    passes = 2 * _observations(params)
+    total = WARM_UP_S + passes * sum(max(params.segment_s, call) for call in calls) + 5 * sum(calls) + CHOOSING_S[device_kind] + LIMITS_S
     if device_kind == "cuda":
-        short = [call for call in calls if call <= LONG_CALL_S]
-        total += WARM_UP_S + 2 * _observations(params) * sum(max(params.segment_s, GRAPH_CALLS * call) for call in short)
+        replays = [max(params.segment_s, GRAPH_CALLS * call) for call in calls if call < HIDDEN_FROM_S]
+        total += WARM_UP_S + passes * sum(replays) if replays else 0.0
     return total
 
 
 def training_step_s(params: FftMixingParameters, device_kind: DeviceKind) -> float:
-    """Training steps of the published models on the CPU, and on a GPU there as well; a step takes 5 to 10 ms."""
+    """Estimated time [s] of the published models' training steps, on the CPU and, where asked for, on a GPU; one takes 5 to 10 ms."""
     arms = 4
-    places = 2 if device_kind == "cuda" else 1
+    places = 2 if device_kind == "cuda" and params.device_step else 1
     return places * (WARM_UP_S + 2 * arms * _observations(params) * max(params.segment_s, 0.01))
 
 
@@ -181,10 +192,24 @@ def memory(cell: FftMixingParameters, device_kind: DeviceKind) -> MemoryNeed:
 
 
 def published_training_s(params: FftMixingParameters, device_kind: DeviceKind) -> float:
-    """Estimated time [s] of the published training."""
-    return 0.0
+    """Estimated time [s] of the published training: both models, epochs of as many steps as MNIST has batches.
+
+    Where it falls back on digits it takes a fortieth of that.
+    """
+    if not params.published_epochs:
+        return 0.0
+    return 2 * params.published_epochs * MNIST_STEPS * PUBLISHED_STEP_S[device_kind]
 
 
 def sound_training_s(params: FftMixingParameters, device_kind: DeviceKind) -> float:
-    """Estimated time [s] of the trainings of the sound protocol."""
-    return 8.0
+    """Estimated time [s] of the trainings of the sound protocol, the tuning of learning rates included."""
+    arms = 4 if params.peers else 2
+    total = 0.0
+    for task in params.tasks:
+        asked = task in ("recall", "copy")
+        places = len(params.distances) if asked else 1
+        seq_len = question_length(params) if asked else SEQ_LENS[task]
+        for models in (params.seeds, TUNED_MODELS) if params.tuned else (params.seeds,):
+            tokens = models * places * params.batch_size_trained * seq_len
+            total += arms * params.steps * max(LEAST_STEP_S[device_kind], tokens / TRAINING_TOKENS_PER_S[device_kind])
+    return total

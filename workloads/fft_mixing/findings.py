@@ -294,4 +294,4 @@ def _why_no_accuracy(part: str, estimates: Sequence[Estimate]) -> str:
         return NO_ACCURACY
     if part == PUBLISHED_TRAINING:
         return "this run leaves the published training out (0 epochs)"
-    return "this run does not train on images in the sound protocol"
+    return "this run trains on no images in the sound protocol: add the task “images”"

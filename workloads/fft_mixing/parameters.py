@@ -18,8 +18,6 @@ Study = Literal["speed", "accuracy"]
 Task = Literal["images", "digits", "mnist1d", "recall", "copy"]
 
 PUBLISHED_WINDOWS: tuple[Window, ...] = ("6", "12", "24")
-SPEED_ONLY = ("seq_len", "d_model", "n_heads", "tokens", "dtype", "mode", "energy")  # parameters that no training uses
-DISTANCE_STEPS = 4  # distances of one run: the one chosen, a half of it, a quarter, an eighth
 QUESTION_TOKENS = 16  # of recall's key-value pairs, before which nothing is asked for
 CLAIMED_SEQ_LENS = (4096, 8192)  # of which the source estimates savings
 ENERGY_SEQ_LEN = 8192  # where joules are measured if it is among those swept: the longest of which the source speaks
@@ -49,8 +47,8 @@ class FftMixingParameters(Parameters):
     distance: int = parameter(
         32,
         title="Distance",
-        help="Of the answer from the question in associative recall, and of the copied token: trained and tested at this distance, a half, "
-        "a quarter and an eighth of it.",
+        help="Of the answer from the question in associative recall, and of the copied token. Models are trained and tested at this "
+        "distance, at a half of it, and so on.",
         unit="tokens",
         ge=8,
         le=48,
@@ -127,12 +125,20 @@ class FftMixingParameters(Parameters):
         le=50,
         step=1,
     )
+    n_distances: int = parameter(
+        4,
+        title="Distances compared",
+        help="The distance chosen, a half, a quarter and an eighth of it: how many of these.",
+        ge=1,
+        le=4,
+        step=1,
+    )
     seeds: int = parameter(5, title="Seeds", help="Models of each kind in the sound protocol, trained side by side.", ge=1, le=20, step=1)
     steps: int = parameter(
         300,
         title="Training steps",
-        help="Of each model in the sound protocol, the learning rate falling to zero at the end.",
-        ge=2,
+        help="Of each model in the sound protocol, the learning rate falling to zero at the end. 0 leaves it out.",
+        ge=0,
         le=20_000,
         step=50,
     )
@@ -182,7 +188,7 @@ class FftMixingParameters(Parameters):
     @property
     def distances(self) -> tuple[int, ...]:
         """Distances of recall and copy, shortest first: ``distance`` halved again and again."""
-        return tuple(self.distance >> halvings for halvings in reversed(range(DISTANCE_STEPS)))
+        return tuple(self.distance >> halvings for halvings in reversed(range(self.n_distances)))
 
 
 def question_length(params: FftMixingParameters) -> int:
@@ -207,20 +213,24 @@ def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
     if device_kind == "cuda":
         shape = {"d_model": 768, "n_heads": 12, "tokens": 32_768, "dtype": "bfloat16"}
     else:
-        shape = {"d_model": 64, "n_heads": 4, "tokens": 4096, "dtype": "float32"}
+        shape = {"d_model": 64, "n_heads": 2, "tokens": 4096, "dtype": "float32"}
     if name == "published":
-        return {**shape, "seq_len": list(CLAIMED_SEQ_LENS), "tasks": ("images",), "published_epochs": 10, "steps": 2}
+        return {**shape, "seq_len": list(CLAIMED_SEQ_LENS), "tasks": ("images",), "published_epochs": 10, "steps": 0}
     if name == "quick":
         quick = {**shape, "segment_s": 0.02, "looks": 1, "tuned": False, "peers": False, "device_step": False}
         if device_kind == "cuda":
             return {**quick, "seq_len": [1024, 4096, 8192], "tasks": ("recall",), "steps": 300}
-        return {**quick, "seq_len": [256, 1024, 4096], "tasks": ("copy",), "steps": 80, "seeds": 2, "batch_size_trained": 32}
-    powers = range(6, 18) if device_kind == "cuda" else range(6, 14)
+        return {**quick, "seq_len": [256, 1024, 4096], "tasks": ("copy",), "steps": 130, "seeds": 1, "n_distances": 2}
+    if device_kind == "cuda":
+        tasks, batch, powers = ("digits", "mnist1d", "recall", "copy"), 64, range(6, 18)
+    else:
+        tasks, batch, powers = ("digits", "recall"), 32, range(6, 14)
     return {
         **shape,
         "seq_len": [1 << power for power in powers],
-        "tasks": ("digits", "mnist1d", "recall", "copy"),
+        "tasks": tasks,
         "published_epochs": 10,
-        "steps": 600,
+        "steps": 500 if device_kind == "cuda" else 250,
+        "batch_size_trained": batch,
         "energy": "standard",
     }

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from lab.records import Estimate
 from lab.statistics import Interval, power_law_exponent
-from workloads.fft_mixing.names import LAYER, SMALLEST_CALL
+from workloads.fft_mixing.names import LAYER, SDPA, SDPA_BACKENDS, SMALLEST_CALL
 
 LAUNCH_FACTOR = 3.0  # times the smallest call
 DEVICE_TIME, LATENCY = "device_time_s", "latency_s"
@@ -55,19 +55,24 @@ def layer_rows(estimates: Sequence[Estimate], statistic: str, metric: str) -> li
 def points(estimates: Sequence[Estimate]) -> dict[ArmKey, list[Point]]:
     """For each arm its points by N: time on the device where it was measured, else time per call.
 
-    On a CPU, and where a call is so long that launching it is hidden, the two are the same.
+    On a CPU, and where a call is so long that launching it is hidden, the two are the same. The backends of fused attention are one arm,
+    as at each N the fastest of them was timed.
     """
-    smallest = {(e.arm, e.implementation): e.mean for e in estimates if e.metric == SMALLEST_CALL and e.mean}
+    smallest = {(_key(e), int(e.dimensions["seq_len"])): e.mean for e in estimates if e.metric == SMALLEST_CALL and e.mean}
     times: dict[tuple[ArmKey, int], Estimate] = {}
     for metric in (LATENCY, DEVICE_TIME):  # the second replaces the first
         for e in layer_rows(estimates, "mean", metric):
-            times[(e.arm, e.implementation), int(e.dimensions["seq_len"])] = e
+            times[_key(e), int(e.dimensions["seq_len"])] = e
     found: dict[ArmKey, list[Point]] = {}
     for (key, seq_len), e in sorted(times.items(), key=lambda item: item[0][1]):
         call_s = e.mean or 0.0
-        bound = e.metric == LATENCY and call_s < LAUNCH_FACTOR * (smallest.get(key) or 0.0)
+        bound = e.metric == LATENCY and call_s < LAUNCH_FACTOR * (smallest.get((key, seq_len)) or 0.0)
         found.setdefault(key, []).append(Point(seq_len, call_s, call_s / int(e.dimensions["batch_size"]), bound))
     return found
+
+
+def _key(e: Estimate) -> ArmKey:
+    return (e.arm, SDPA if e.implementation in SDPA_BACKENDS else e.implementation)
 
 
 def exponent(arm: Sequence[Point]) -> Interval:
