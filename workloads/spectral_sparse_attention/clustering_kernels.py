@@ -130,7 +130,7 @@ def seed_kernel(
 
     place = tl.arange(0, CANDIDATES)
     stream = seed + problem.to(tl.int32)
-    start = (tl.max(tl.rand(stream, place), 0) * n_seeds).to(tl.int32) % n_seeds
+    start = (tl.sum(tl.where(place == 0, tl.rand(stream, place), 0.0), 0) * n_seeds).to(tl.int32) % n_seeds
     candidate = tl.load(half_ptr + (place * 0 + start)[:, None] * M + m[None, :])
     taken = tl.where(place == 0, 1, 0)
     tl.store(centres_ptr + place[:, None] * M + m[None, :], candidate, mask=(taken > 0)[:, None])
