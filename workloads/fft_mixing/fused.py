@@ -213,6 +213,7 @@ class _Mix(torch.autograd.Function):
         if torch.is_grad_enabled():
             raise RuntimeError("the fused FFT-Mix has no second derivative; use the reference with create_graph=True")
         x, taps = ctx.saved_tensors
+        dy = dy.contiguous()  # once for both: the gradient of a sum is one number expanded
         dx = backward_x(dy, taps, ctx.windows, ctx.causal) if ctx.needs_input_grad[0] else None
         dtaps = backward_taps(x, dy, ctx.windows, ctx.causal) if ctx.needs_input_grad[1] else None
         return dx, dtaps, None, None

@@ -39,7 +39,8 @@ def check(x, filters, windows, causal):
     for part, g, p, e in zip(("output", "gradient of x", "gradient of filters"), got, plain, exact, strict=True):
         assert g.dtype == p.dtype
         assert g.shape == p.shape
-        wrong = disagreement(g, e, p)
+        # Where there are few numbers the framework's error can be small by chance: some roundings of float32 are allowed beyond it.
+        wrong = disagreement(g, e, p + 8 * torch.finfo(torch.float32).eps * p.abs().amax())
         assert wrong == "", f"{part}: {wrong}"
 
 
