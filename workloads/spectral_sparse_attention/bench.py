@@ -33,6 +33,8 @@ from workloads.spectral_sparse_attention.reference import Attended
 HEADS, HEAD_DIM = 16, 64
 LENGTHS = (4096, 8192, 16384, 65536, 131072)
 CPU_HEADS, CPU_LENGTHS = 2, (1024, 4096)
+TUNED_LENGTH = 65536
+BACKWARD_LENGTHS = (16384, 65536)
 GRAPH_LENGTHS = 16384  # above, a graph of 50 calls would take long, and launches are short beside the kernels
 TARGETS = {131072: 20.0, 65536: 8.0, 16384: 1.0, 8192: 1.0}  # times faster than the fastest fused backend
 COSINE_MARGIN = 0.02
@@ -307,7 +309,7 @@ def speed(bench: Bench) -> None:
 
 def backward(bench: Bench) -> None:
     """Forward and backward together, at clusters and samples given, against the fused backends."""
-    for n in (16384, 65536):
+    for n in BACKWARD_LENGTHS:
         tokens, k = bench.tokens(n), root(n)
         clusters = fast.cluster(tokens.query, k, phi=sign_projection(bench.device))
         for row in (64, 128):
@@ -368,8 +370,7 @@ def energy(bench: Bench) -> None:
 
 def tune(bench: Bench) -> None:
     """Attention tiles, then launches and effort of the clustering, best first; one line each."""
-    n = 65536
-    tokens, k = bench.tokens(n), root(n)
+    tokens, k = bench.tokens(TUNED_LENGTH), root(TUNED_LENGTH)
     phi = sign_projection(bench.device)
     padded = fast_clustering.padded_projection(phi)
     rows: list[tuple[float, str]] = []

@@ -193,7 +193,8 @@ def cluster(
     """
     check_cluster_count(n_clusters, query.shape[-2])
     x = fused.problems_of(query.detach())
-    labels, plan = clustered(x, n_clusters, padded_projection(phi), seed, queries_per_row, effort, launch)
+    with fused.launching_on(x):
+        labels, plan = clustered(x, n_clusters, padded_projection(phi), seed, queries_per_row, effort, launch)
     leading = query.shape[:-2]
     return Clusters(labels.view(*leading, -1), plan.order.view(*leading, -1), plan.offsets.view(*leading, -1))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -69,6 +70,11 @@ def available(device: str | torch.device) -> str:
     if capability < MINIMUM_CAPABILITY:
         return f"compute capability {capability[0]}.{capability[1]} is below {MINIMUM_CAPABILITY[0]}.{MINIMUM_CAPABILITY[1]}"
     return ""
+
+
+def launching_on(x: Tensor) -> AbstractContextManager[object]:
+    """Makes the device of ``x`` the current one: Triton launches there and nowhere else."""
+    return torch.cuda.device(x.device) if x.is_cuda else nullcontext()
 
 
 class Schedule(NamedTuple):
@@ -132,8 +138,8 @@ def shared_samples(
 ) -> Samples:
     """``sampling.shared``, drawn by a kernel: the same integers for the same clusters and seed (0 ≤ seed < 2³¹)."""
     check_sample_count(n_samples, clusters.order.shape[-1])
-    plan = schedule(clusters, queries_per_row)
-    keys, population = draw(plan, n_samples, seed, causal)
+    with launching_on(clusters.order):
+        keys, population = draw(schedule(clusters, queries_per_row), n_samples, seed, causal)
     leading = clusters.labels.shape[:-1]
     return Samples(keys.view(*leading, *keys.shape[1:]), population.view(*leading, -1), queries_per_row)
 
@@ -356,4 +362,5 @@ def attention(
     keys = samples.keys.reshape(problems, *samples.keys.shape[-2:]).to(torch.int32).contiguous()
     population = samples.population.reshape(problems, -1).to(torch.int32).contiguous()
     options = Options(weighted, causal, softmax_scale(query.shape[-1], scale), forward, backward)
-    return attention_on(query, key, value, schedule(clusters, samples.queries_per_row), keys, population, options)
+    with launching_on(query):
+        return attention_on(query, key, value, schedule(clusters, samples.queries_per_row), keys, population, options)

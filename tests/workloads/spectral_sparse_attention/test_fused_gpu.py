@@ -13,19 +13,22 @@ from workloads.spectral_sparse_attention.clustering import cluster, clusters_of,
 REASON = fused.available("cuda")
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(bool(REASON), reason=REASON or "runs")]
 
-DTYPES = [torch.bfloat16, torch.float16, torch.float32]
+BF16, FP16, FP32 = torch.bfloat16, torch.float16, torch.float32
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("head_dim", [32, 64, 80, 128])
 @pytest.mark.parametrize(
-    ("n", "k", "s", "row", "weighted", "causal"),
+    ("dtype", "head_dim", "n", "k", "s", "row", "weighted", "causal"),
     [
-        (1000, 9, 50, 128, False, False),
-        (1000, 9, 50, 64, True, True),
-        (513, 100, 33, 32, True, False),  # most clusters are smaller than a row, some empty
-        (129, 129, 129, 16, False, True),  # single-token clusters and all keys sampled
-        (64, 1, 0, 64, False, False),
+        (BF16, 64, 1000, 9, 50, 128, False, False),
+        (BF16, 64, 5000, 70, 70, 128, True, True),
+        (BF16, 64, 1000, 9, 50, 64, True, False),
+        (BF16, 64, 64, 1, 0, 64, False, False),
+        (BF16, 32, 513, 100, 33, 32, True, False),  # most clusters are smaller than a row, some empty
+        (BF16, 128, 1001, 9, 50, 128, False, True),
+        (FP16, 64, 129, 129, 129, 16, False, True),  # single-token clusters and all keys sampled
+        (FP16, 80, 777, 12, 100, 64, True, False),
+        (FP32, 64, 600, 9, 40, 64, True, True),
+        (FP32, 32, 600, 9, 40, 128, False, False),
     ],
 )
 def test_against_float64(dtype, head_dim, n, k, s, row, weighted, causal):
