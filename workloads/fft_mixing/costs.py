@@ -21,7 +21,8 @@ GRAPH_CALLS = 50  # least number of calls in a replayed graph (lab.timing.GRAPH_
 HIDDEN_FROM_S = 3e-4  # calls this long hide the launching of their operations, and are not replayed (lab.measuring.timed)
 CHOOSING_S = {"cpu": 0.3, "cuda": 1.0}  # the fastest attention backend, and the check against float64
 LIMITS_S = 0.5  # projection and one pass over memory
-MATERIALISED_LIMIT_BYTES = {"cpu": 2 << 30, "cuda": 24 << 30}  # of all N × N matrices that an arm holds at once
+MATERIALISED_LIMIT_BYTES = {"cpu": 4 << 30, "cuda": 40 << 30}  # of all N × N matrices that an arm holds at once
+MATERIALISED_SHARE = 0.8  # of the memory that is free, which they may take at most
 MATERIALISED_COPIES = 3  # scores, softmax and the product's or the mean's operand live at once
 LONGEST_CALL_S = 20.0  # an arm whose single call is estimated to take longer is left out: one observation would take minutes
 
@@ -74,13 +75,18 @@ def weights_bytes(params: FftMixingParameters) -> int:
     return MATERIALISED_COPIES * matrix * (2 if params.mode == "forward_backward" else 1)
 
 
-def why_not_materialised(params: FftMixingParameters, device_kind: DeviceKind) -> str:
-    """Why an arm that holds N × N matrices is left out at this size; "" where it is measured."""
+def why_not_materialised(params: FftMixingParameters, device_kind: DeviceKind, free_bytes: int | None = None) -> str:
+    """Why an arm that holds N × N matrices is left out at this size; "" where it is measured.
+
+    ``free_bytes``: memory of the device that is free, where it is known.
+    """
     need, limit = weights_bytes(params), MATERIALISED_LIMIT_BYTES[device_kind]
+    if free_bytes is not None:
+        limit = min(limit, int(MATERIALISED_SHARE * free_bytes))
     if need > limit:
         return (
-            f"left out: its matrices of N × N would take {need / 2**30:.0f} GiB "
-            f"({params.batch_size} × {params.n_heads} heads × {params.seq_len:,}²), more than {limit / 2**30:.0f} GiB"
+            f"left out: its matrices of N × N would take {need / 2**30:,.1f} GiB "
+            f"({params.batch_size} × {params.n_heads} heads × {params.seq_len:,}²), more than {limit / 2**30:,.1f} GiB"
         )
     return why_not_timed(params, device_kind)
 
@@ -172,20 +178,20 @@ def _energy_s(plan: Plan, device_kind: DeviceKind) -> float:
 def memory(cell: FftMixingParameters, device_kind: DeviceKind) -> MemoryNeed:
     """Peak bytes of one cell; a batch of fewer tokens needs less.
 
-    Rotating inputs of four caches (at least one) and their outputs; the largest arm's temporaries: the layer written with torch.fft holds
-    its input in fp32, complex spectra and all scales side by side, attention its queries, keys and values, and where it returns its weights
-    the N × N matrices up to their limit; float64 copies for the check.
+    Rotating inputs of four caches (at least one), also for the projection alone, and their outputs; the largest arm's temporaries: the
+    layer written with torch.fft holds its input in fp32, complex spectra and all scales side by side, attention its queries, keys and
+    values; float64 copies for the check. The N × N matrices of attention that returns its weights are not in it: where they do not fit,
+    that arm is left out (:func:`why_not_materialised`), and the run goes on.
     """
     activations = cell.batch_size * cell.seq_len * cell.d_model
     item = ITEM_BYTES[cell.dtype]
     scales = len(cell.windows)
     backward = 2 if cell.mode == "forward_backward" else 1
-    rotating = max(activations * item, 4 * CACHE_BYTES_ASSUMED) * (1 + backward)
-    fft_temporaries = activations * (4 + 8 + scales * (4 + item)) * backward
-    materialised = 0 if why_not_materialised(cell, device_kind) else weights_bytes(cell)
-    checked = 8 * min(activations, cell.seq_len * cell.d_model) * (4 + 3 * scales)
+    rotating = max(activations * item * (1 + scales), 4 * CACHE_BYTES_ASSUMED) * (1 + backward)
+    temporaries = activations * max(12 + scales * (4 + item), 5 * item) * backward
+    checked = 8 * cell.seq_len * cell.d_model * 4
     weights = 16 * (4 + scales) * cell.d_model**2
-    need = rotating + max(fft_temporaries, 5 * activations * item * backward + materialised) + checked + weights
+    need = rotating + temporaries + checked + weights
     if device_kind == "cuda":
         return MemoryNeed(device_bytes=need, host_bytes=2 << 30, parameter="tokens")
     return MemoryNeed(device_bytes=0, host_bytes=need + (1 << 30), parameter="tokens")

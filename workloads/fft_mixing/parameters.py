@@ -221,16 +221,12 @@ def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
         if device_kind == "cuda":
             return {**quick, "seq_len": [1024, 4096, 8192], "tasks": ("recall",), "steps": 300}
         return {**quick, "seq_len": [256, 1024, 4096], "tasks": ("copy",), "steps": 130, "seeds": 1, "n_distances": 2}
-    if device_kind == "cuda":
-        tasks, batch, powers = ("digits", "mnist1d", "recall", "copy"), 64, range(6, 18)
-    else:
-        tasks, batch, powers = ("digits", "recall"), 32, range(6, 14)
+    on_gpu = device_kind == "cuda"
     return {
         **shape,
-        "seq_len": [1 << power for power in powers],
-        "tasks": tasks,
+        "seq_len": [1 << power for power in range(6, 18 if on_gpu else 14)],
+        "tasks": ("digits", "mnist1d", "recall", "copy") if on_gpu else ("digits", "recall"),
         "published_epochs": 10,
-        "steps": 500 if device_kind == "cuda" else 250,
-        "batch_size_trained": batch,
+        "steps": 500 if on_gpu else 300,
         "energy": "standard",
     }

@@ -100,13 +100,14 @@ WORKLOAD = Workload(
     notice=(
         "The published 3× is against attention that returns its weights, which forbids the fused kernels that everybody uses. Compare "
         "“as published” with “best against best” in the same run.",
-        "At the published 28 tokens there is hardly anything to mix: overheads decide. The gains at 4,096 and 8,192 tokens were estimated by "
-        "the source, here they are measured.",
+        "At the published 28 tokens there is hardly anything to mix: overheads decide. The gains at 4,096 and 8,192 tokens were "
+        "estimated by the source; here they are measured.",
         "A window does not grow with N, so FFT-Mix takes time in proportion to N, not n log n: its lead over attention keeps growing. "
         "That is because it gives up looking further: a depthwise convolution of the same reach does too.",
         "No token learns anything from outside its window, however many layers there are, as windows of 6, 12 and 24 lie within each "
         "other. Images that are averaged over all tokens do not punish that. A question whose answer stands 32 tokens back does.",
-        "Within its window FFT-Mix weighs tokens by place, never by content: it can copy from a fixed place, while looking a key up takes content.",
+        "Within its window FFT-Mix weighs tokens by place, never by content: enough to copy from a fixed place, not to look a key up "
+        "where the layers around it do not help.",
         "A mixer that fails copy beyond its window lacks reach. One that solves copy and fails recall lacks content.",
     ),
     method=METHOD,

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lab.correctness import failure_of
+from lab.environment import host_memory
 from lab.measuring import energy, missing, peak_memory, sampling_of, timed, within
 from lab.records import Event, Phase, Role, Scalar
 from lab.rotation import Rotation, cache_bytes, rotated_buffers
@@ -174,7 +175,7 @@ def candidates(params: FftMixingParameters, context: Context, x: Tensor) -> Iter
     module = PublishedAttention(d_model, params.n_heads, **where)
     fused = FusedAttention(d_model, params.n_heads, **where)
     fused.load_published(module)
-    too_large = why_not_materialised(params, device_kind)
+    too_large = why_not_materialised(params, device_kind, free_bytes(context.device))
     yield _ready(Candidate(ATTENTION, MODULE, module, too_large), partial(_wrong_attention, module, fused, x))
     too_long = why_not_timed(params, device_kind)
     if too_long:
@@ -228,6 +229,11 @@ def _wrong_attention(layer: nn.Module, fused: FusedAttention, x: Tensor) -> str:
     with torch.no_grad():
         wrong = wrong_attention(layer(x), fused, x)
     return wrong and f"wrong result: {wrong}"
+
+
+def free_bytes(device: str) -> int:
+    """Memory of the device, or of the host, that is free."""
+    return torch.cuda.mem_get_info(device)[0] if device.startswith("cuda") else host_memory().available_bytes
 
 
 def smallest_call_s(arm: Arm) -> float:
