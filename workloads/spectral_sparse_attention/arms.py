@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -91,7 +92,7 @@ def candidates(params: SsaParameters, k: int, s: int, example: Inputs, *, only_p
     for name, reason in dense.usable_backends(example[0]).items():
         attend = dense.with_backend(name)
         if not reason or name == "flash":  # one that this machine does not have is worth a line only where none is there
-            yield Candidate(DENSE, name, lambda q, k, v, attend=attend: attend(q, k, v, causal=causal), reason)
+            yield Candidate(DENSE, name, partial(attend, causal=causal), reason)
 
 
 def steps(ssa: Ssa, implementation: str, inputs: Inputs) -> Iterator[tuple[str, Callable[[], object]]]:

@@ -7,22 +7,24 @@ from lab.parameters import Plan
 from lab.shared_parameters import ITEM_BYTES
 from lab.workload import DeviceKind, MemoryNeed
 from workloads.spectral_sparse_attention.paper import FIGURE3A, FIGURE3B, TABLE6
-from workloads.spectral_sparse_attention.parameters import EXACT_SPECTRUM_N, SsaParameters, energy_cells
+from workloads.spectral_sparse_attention.parameters import EXACT_SPECTRUM_N, SsaParameters, energy_cells, longest
 
 # What this machine may hold of one N × N table of naive attention (scores, weights and a temporary), and what a reader may be made to wait.
 NAIVE_BYTES = {"cpu": 2 << 30, "cuda": 32 << 30}
 NAIVE_TABLES = 3  # logits, weights, and one while the scale is applied
-LONGEST_CALL_S = {"cpu": 2.0, "cuda": 2.0}
-FIDELITY_N = {"cpu": 4096, "cuda": 1 << 17}  # longest sequence compared with float64 dense attention
+LONGEST_CALL_S = {"cpu": 2.0, "cuda": 0.5}
+FIDELITY_N = {"cpu": 2048, "cuda": 1 << 17}  # longest sequence compared with float64 dense attention
 GRADIENT_N = {"cpu": 1024, "cuda": 4096}  # its gradients need the N × N table
 OBSERVATIONS = (10, 20, 40)
 WARM_UP_S = 0.5
 
 # Deliberately low, so that an estimate is rarely short.
-FLOP_PER_S = {"cpu": 4e10, "cuda": 1e14}
-NAIVE_BYTES_PER_S = {"cpu": 2e9, "cuda": 5e11}
-KMEANS_FLOP_PER_S = {"cpu": 5e9, "cuda": 5e12}
-STEP_S = {"cpu": 3e-5, "cuda": 1e-4}  # launches of one step of k-means or of one seed of k-means++
+FLOP_PER_S = {"cpu": 6e10, "cuda": 2e14}
+NAIVE_BYTES_PER_S = {"cpu": 3e9, "cuda": 1e12}
+KMEANS_FLOP_PER_S = {"cpu": 1e10, "cuda": 5e12}
+OPERATION_S = {"cpu": 5e-6, "cuda": 1e-5}  # of one small operation that the host launches
+OPERATIONS_PER_BLOCK = 20  # of eager SSA: up to 128 queries of one cluster meet its keys and their samples
+OPERATIONS_PER_STEP = 12  # of k-means and of each seed of k-means++
 
 
 def edges(n: int, k: int, s: int) -> int:
@@ -89,18 +91,19 @@ def dense_s(cell: SsaParameters, device_kind: DeviceKind) -> float:
 
 
 def eager_s(cell: SsaParameters, device_kind: DeviceKind) -> float:
-    """Estimated time [s] of eager SSA: seeds and steps of k-means, gathered samples, attention."""
+    """Estimated time [s] of eager SSA: its many small operations, and its passes over the edges."""
     n, k, s = cell.n, cell.clusters(cell.n), cell.sampled(cell.n)
-    clustering_s = cell.n_heads * kmeans_flop(n, k, cell.m, cell.kmeans_steps + k) / KMEANS_FLOP_PER_S[device_kind]
-    gathered = 6 * cell.n_heads * edges(n, k, s) * cell.head_dim * ITEM_BYTES[cell.dtype]
-    return clustering_s + (k + cell.kmeans_steps) * STEP_S[device_kind] + gathered / NAIVE_BYTES_PER_S[device_kind]
+    operations = cell.n_heads * (k + n // 128) * OPERATIONS_PER_BLOCK + (k + cell.kmeans_steps) * OPERATIONS_PER_STEP
+    gathered = 4 * cell.n_heads * edges(n, k, s) * cell.head_dim * ITEM_BYTES[cell.dtype]
+    return operations * OPERATION_S[device_kind] + gathered / NAIVE_BYTES_PER_S[device_kind]
 
 
 def fast_s(cell: SsaParameters, device_kind: DeviceKind) -> float:
     """Estimated time [s] of fast SSA."""
     n, k, s = cell.n, cell.clusters(cell.n), cell.sampled(cell.n)
-    clustering_s = cell.n_heads * kmeans_flop(n, k, cell.m, 12) / (10 * KMEANS_FLOP_PER_S[device_kind])
-    return clustering_s + cell.n_heads * attention_flop(edges(n, k, s), cell.head_dim) / (FLOP_PER_S[device_kind] / 4)
+    clustering_s = cell.n_heads * kmeans_flop(n, k, cell.m, 12) / KMEANS_FLOP_PER_S[device_kind]
+    attention_s = cell.n_heads * attention_flop(edges(n, k, s), cell.head_dim) / (FLOP_PER_S[device_kind] / 4)
+    return clustering_s + attention_s + (2e-3 if device_kind == "cpu" else 2e-4)
 
 
 def longest_call_s(cell: SsaParameters, device_kind: DeviceKind) -> float:
@@ -117,40 +120,49 @@ def duration_s(plan: Plan, device_kind: DeviceKind) -> float:
         if "speed" in cell.parts:
             total += _speed_s(cell, device_kind)
         if "fidelity" in cell.parts and cell.n <= FIDELITY_N[device_kind]:
-            total += cell.seeds * _reference_s(cell.n, cell.head_dim, device_kind)
-    return total + _whole_run_s(cells[0], device_kind) + _energy_s(plan, device_kind)
+            total += cell.seeds * _reference_s(cell.n, cell.head_dim, device_kind, 9 + (8 if cell.n <= GRADIENT_N[device_kind] else 0))
+    return total + _whole_run_s(plan, device_kind) + _energy_s(plan, device_kind)
 
 
 def _speed_s(cell: SsaParameters, device_kind: DeviceKind) -> float:
     observations = OBSERVATIONS[0] if cell.looks == 1 else OBSERVATIONS[1]
     ways = ((naive_obstacle, naive_s), (dense_obstacle, dense_s), (eager_obstacle, eager_s))
     calls_s = [estimate(cell, device_kind) for obstacle, estimate in ways if not obstacle(cell, device_kind)]
-    if device_kind == "cuda":
-        calls_s.append(fast_s(cell, device_kind))
-    return WARM_UP_S + 2 * observations * sum(max(cell.segment_s, call_s) for call_s in calls_s) + 4 * sum(calls_s)
+    calls_s.append(fast_s(cell, device_kind))
+    if device_kind == "cuda" and not dense_obstacle(cell, device_kind):
+        calls_s.append(dense_s(cell, device_kind))  # a second backend
+    latencies_s = WARM_UP_S + 2 * observations * sum(max(cell.segment_s, call_s) for call_s in calls_s)
+    return latencies_s * (1.5 if device_kind == "cuda" else 1) + 4 * sum(calls_s)
 
 
-def _reference_s(n: int, head_dim: int, device_kind: DeviceKind) -> float:
-    """Of one data set: the table of float64 dense attention and of six sparse ones, forward, and three of them backward."""
-    return 12 * attention_flop(n * n, head_dim) / (FLOP_PER_S[device_kind] / 8) + 0.02
+def _reference_s(n: int, head_dim: int, device_kind: DeviceKind, arms: int) -> float:
+    """Of one data set: a table of dense attention and ``arms`` sparse outputs, from many small operations."""
+    table_s = attention_flop(n * n, head_dim) / (FLOP_PER_S[device_kind] / 8)
+    small = (n // 64 + 100) * 20 * OPERATION_S[device_kind]
+    return table_s + arms * (small + 0.2 * table_s)
 
 
-def _whole_run_s(cell: SsaParameters, device_kind: DeviceKind) -> float:
-    total = 0.0
-    flop_per_s = FLOP_PER_S[device_kind] / (2 if device_kind == "cpu" else 100)  # of float64 eigenproblems
+def _whole_run_s(plan: Plan, device_kind: DeviceKind) -> float:
+    """What is measured once: eigenproblems of float64 matrices, table 6 and figure 3, quality, the text model."""
+    cell = plan.cells[0]
+    assert isinstance(cell, SsaParameters)
+    flop_per_s = 2e10 if device_kind == "cpu" or cell.spectrum_n <= EXACT_SPECTRUM_N else 1e12
+    n, k, total = cell.spectrum_n, cell.clusters(cell.spectrum_n), 0.0
+    eigen_s = (20 * n**3 if n <= EXACT_SPECTRUM_N else 15 * 4 * n * n * (k + 8)) / flop_per_s
     if "spectrum" in cell.parts:
-        n, k = cell.spectrum_n, cell.clusters(cell.spectrum_n)
-        each = 3 * 30 * n**3 if n <= EXACT_SPECTRUM_N else 3 * 15 * 2 * n * n * (k + 8)
-        total += cell.seeds * (each + 10 * 20 * min(n, 512) ** 3) / flop_per_s
+        total += cell.seeds * (6 * eigen_s + 10 * 20 * min(n, 512) ** 3 / 2e10) + 1
     if "table6" in cell.parts:
-        total += cell.seeds * 2 * sum(_reference_s(n, cell.head_dim, device_kind) / 4 for n in TABLE6) + (2 if device_kind == "cpu" else 4)
+        lengths = [rows for rows in TABLE6 if rows <= longest(plan)]
+        total += 2 + cell.seeds * 2 * sum(_reference_s(rows, cell.head_dim, device_kind, 1) for rows in lengths)
     if "ablation" in cell.parts:
+        literal = cell.model_copy(update={"n": 4096, "k": 64, "s": 64, "n_heads": 1})
+        call_s = max(cell.segment_s, naive_s(literal, device_kind)) + max(cell.segment_s, eager_s(literal, device_kind))
         cells = len(FIGURE3A) + len(FIGURE3B) + 1
-        total += cells * (cell.seeds * _reference_s(4096, cell.head_dim, device_kind) / 4 + 20 * 4 * cell.segment_s + WARM_UP_S)
+        total += cells * cell.seeds * _reference_s(4096, cell.head_dim, device_kind, 1) + (cells + 5) * (WARM_UP_S + 24 * call_s)
     if "quality" in cell.parts:
-        total += 4 * (cell.seeds * 0.2 + 10 * 4 * cell.segment_s + WARM_UP_S)
+        total += 5 * cell.seeds * (eigen_s / 3 + _reference_s(n, cell.head_dim, device_kind, 1))
     if "text" in cell.parts or cell.data == "text":
-        total += cell.train_steps * (0.08 if device_kind == "cpu" else 0.01)
+        total += 5.0
     return total
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lab.records import Event, Phase, Progress, Protocol, Record, Scalar
+from lab.records import Event, Phase, Progress, Protocol, Record, Role, Scalar
 from lab.timing import described
 from lab.workload import Context
 from workloads.spectral_sparse_attention import eager, reference, rivals, sampling
@@ -38,7 +38,7 @@ from workloads.spectral_sparse_attention.series import (
     WINDOW,
     dimensions,
 )
-from workloads.spectral_sparse_attention.tokens import Recipe
+from workloads.spectral_sparse_attention.tokens import Recipe, Source, first_head
 
 GRADIENTS = ("gradient_cosine_q", "gradient_cosine_k", "gradient_cosine_v")
 LEVELS = ("output_cosine", "row_cosine", "relative_error", "norm_ratio")
@@ -57,9 +57,13 @@ def compared(output: Tensor, truth: Tensor) -> dict[str, float]:
 
 
 def exact_attention(query: Tensor, key: Tensor, value: Tensor, *, causal: bool = False) -> Tensor:
-    """Dense attention [N, d] in float64, a few rows of the table at a time."""
-    q, k, v = query.double(), key.double(), value.double()
-    n = len(q)
+    """Dense attention [N, d], a few rows of the table at a time, in float64.
+
+    On a CPU above N = 1,024 in float32: its rounding of about 1e-6 is far below what is compared.
+    """
+    n = len(query)
+    dtype = torch.float32 if query.device.type == "cpu" and n > 1024 and query.dtype == torch.float32 else torch.float64
+    q, k, v = (x.to(dtype) for x in (query, key, value))
     positions = torch.arange(n, device=q.device)
     parts = []
     for rows in positions.split(max(1, reference.ENTRIES_AT_ONCE // n)):
@@ -85,14 +89,11 @@ class Case:
     causal: bool
 
     @classmethod
-    def of(
-        cls, params: SsaParameters, recipe: Recipe, n: int, k: int, s: int, seed: int, device: str, tokens: Tokens | None = None
-    ) -> Case:
-        """Data set, clusters (k-means++, Lloyd) and samples, all from ``seed``; ``tokens`` where they are not synthetic."""
-        found = tokens or first_head(recipe.tokens(n, seed, device))
-        clusters = cluster(found.query, k, m=params.m, seed=seed, steps=params.kmeans_steps)
-        causal = params.causal or tokens is not None
-        return cls(found, clusters, draw(params, clusters, s, seed, causal), k, s, causal)
+    def of(cls, params: SsaParameters, source: Source, n: int, k: int, s: int, seed: int, device: str) -> Case:
+        """Data set, clusters (k-means++, Lloyd) and samples, all from ``seed``."""
+        tokens = first_head(source.tokens(n, seed, device))
+        clusters = cluster(tokens.query, k, m=params.m, seed=seed, steps=params.kmeans_steps)
+        return cls(tokens, clusters, draw(params, clusters, s, seed), k, s, params.causal)
 
     @property
     def edges_per_query(self) -> float:
@@ -110,15 +111,10 @@ class Case:
         return exact_attention(self.tokens.query, self.tokens.key, self.tokens.value, causal=self.causal)
 
 
-def first_head(tokens: Tokens) -> Tokens:
-    """The first head alone, without the leading dimension."""
-    return Tokens(tokens.query[0], tokens.key[0], tokens.value[0], tokens.labels[0])
-
-
-def draw(params: SsaParameters, clusters: Clusters, s: int, seed: int, causal: bool) -> Samples:
+def draw(params: SsaParameters, clusters: Clusters, s: int, seed: int) -> Samples:
     """Samples of each query's own, or shared by blocks of queries, as ``params`` ask."""
     way = sampling.shared if params.samples == "per_block" else sampling.per_query
-    return way(clusters, s, seed=seed, causal=causal)
+    return way(clusters, s, seed=seed, causal=params.causal)
 
 
 def outputs(params: SsaParameters, case: Case, seed: int) -> Iterator[tuple[str, Callable[[], Tensor]]]:
@@ -129,17 +125,17 @@ def outputs(params: SsaParameters, case: Case, seed: int) -> Iterator[tuple[str,
     planted = int(t.labels.max()) + 1
     if planted > 1:
         true = clusters_of(t.labels, planted)
-        yield TRUE_CLUSTERS, lambda: case.attended(true, draw(params, true, case.s, seed, case.causal))
+        yield TRUE_CLUSTERS, lambda: case.attended(true, draw(params, true, case.s, seed))
     width = case.edges_per_query
 
     def no_samples() -> Tensor:
         # Fewer, larger clusters make up for the samples that are missing.
         fewer = cluster(t.query, max(1, round(n / width)), m=params.m, seed=seed, steps=params.kmeans_steps)
-        return case.attended(fewer, draw(params, fewer, 0, seed, case.causal))
+        return case.attended(fewer, draw(params, fewer, 0, seed))
 
     def random_clusters() -> Tensor:
         equal = rivals.random_clusters(case.clusters, seed=seed)
-        return case.attended(equal, draw(params, equal, min(n, max(0, round(width - n / case.k))), seed, case.causal))
+        return case.attended(equal, draw(params, equal, min(n, max(0, round(width - n / case.k))), seed))
 
     yield NO_SAMPLES, no_samples
     yield RANDOM_CLUSTERS, random_clusters
@@ -187,15 +183,15 @@ class Levels:
                implementation: str = REFERENCE, whole_run: bool = False) -> Record:  # fmt: skip
         """One record. Rivals stand under the published protocol beside algorithm 2, and what re-weights under the sound one."""
         protocol: Protocol = "sound" if arm == REWEIGHTED else "published"
-        role = "baseline" if arm in RIVALS else "technique"
+        role: Role = "baseline" if arm in RIVALS else "technique"
         return Record(
             protocol, arm, role, implementation, self.device, "float32", metric, value, "1", seed=seed, reason=reason, dimensions=where,
             whole_run=whole_run,
         )  # fmt: skip
 
 
-def fidelity(params: SsaParameters, context: Context, tokens_of: Callable[[int], Tokens] | None = None) -> Generator[Event, None, None]:
-    """Levels of every approximation at the cell's N, for each seed. ``tokens_of``: data set of a seed, where it is not synthetic."""
+def fidelity(params: SsaParameters, context: Context, source: Source | None = None) -> Generator[Event, None, None]:
+    """Levels of every approximation at the cell's N, for each seed, on synthetic data or on ``source``."""
     n, k, s = params.n, params.clusters(params.n), params.sampled(params.n)
     where = dimensions(FIDELITY, params.data, n, k, s)
     levels = Levels(context.device)
@@ -206,11 +202,11 @@ def fidelity(params: SsaParameters, context: Context, tokens_of: Callable[[int],
             for metric in (*LEVELS, *GRADIENTS):
                 yield levels.record(arm, metric, None, None, where, reason=reason)
         return
-    recipe = Recipe.of(params, n)
+    chosen = source or Recipe.of(params, n)
     for index in range(params.seeds):
         seed = params.seed + index
         yield Phase("fidelity", f"N = {n:,}, data set {index + 1} of {params.seeds}")
-        case = Case.of(params, recipe, n, k, s, seed, context.device, tokens_of(seed) if tokens_of else None)
+        case = Case.of(params, chosen, n, k, s, seed, context.device)
         truth = case.dense()
         for arm, attend in outputs(params, case, seed):
             try:
@@ -220,7 +216,7 @@ def fidelity(params: SsaParameters, context: Context, tokens_of: Callable[[int],
                 continue
             for metric, value in found.items():
                 yield levels.record(arm, metric, value, seed, where)
-        fast = Ssa(params.model_copy(update={"seed": seed, "causal": case.causal}), k, s, context.device)
+        fast = Ssa(params.model_copy(update={"seed": seed}), k, s, context.device)
         dtype = getattr(torch, params.dtype)
         t = case.tokens
         for metric, value in compared(fast.fast(t.query.to(dtype), t.key.to(dtype), t.value.to(dtype)), truth).items():

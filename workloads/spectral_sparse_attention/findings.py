@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 from lab.claims import Claim
 from lab.energy import ENERGY
@@ -47,7 +48,7 @@ def pairs(means: Sequence[Estimate]) -> list[tuple[Estimate, Estimate]]:
     known = [mean for mean in means if mean.mean is not None]
     dense = [mean for mean in known if mean.arm == DENSE]
     if dense:
-        return [(mean, other) for mean in known if mean.arm == SSA for other in dense]
+        return [(mean, other) for mean in known if mean.arm != DENSE for other in dense]
     rivals = [mean for mean in known if mean.arm in RIVALS]
     return [(mean, rival) for mean in known if mean.arm in (SSA, REWEIGHTED, TRUE_CLUSTERS) for rival in rivals]
 
@@ -55,7 +56,7 @@ def pairs(means: Sequence[Estimate]) -> list[tuple[Estimate, Estimate]]:
 # --- finding estimates --------------------------------------------------------------------------------------------------------
 
 
-def rows(estimates: Sequence[Estimate], part: str, metric: str, statistic: str = "mean", arm: str = "", **where: object) -> list[Estimate]:
+def rows(estimates: Sequence[Estimate], part: str, metric: str, statistic: str = "mean", arm: str = "", **where: Any) -> list[Estimate]:
     """The estimates of one part and metric that have a value; ``where`` restricts dimensions."""
     return [
         e
@@ -67,7 +68,7 @@ def rows(estimates: Sequence[Estimate], part: str, metric: str, statistic: str =
     ]
 
 
-def missing_reason(estimates: Sequence[Estimate], part: str, metric: str, **where: object) -> str:
+def missing_reason(estimates: Sequence[Estimate], part: str, metric: str, **where: Any) -> str:
     """Why the part has no value of a metric, from the reasons recorded; "" where nothing was recorded."""
     found = [
         e.reason
@@ -121,7 +122,7 @@ def unmeasured(claim: Claim, metric: str, reason: str, ways: Sequence[tuple[Prot
 # --- speed ----------------------------------------------------------------------------------------------------------------------
 
 
-def best_pair(estimates: Sequence[Estimate], metric: str, **where: object) -> Estimate | None:
+def best_pair(estimates: Sequence[Estimate], metric: str, **where: Any) -> Estimate | None:
     """The ratio of the fastest SSA to the fastest dense attention in one cell, both by their mean latency; None where one is missing."""
     means = rows(estimates, SPEED, "latency_s", **where)
     ssa = min((e for e in means if e.arm == SSA), key=lambda e: e.mean or 0.0, default=None)
@@ -133,7 +134,7 @@ def best_pair(estimates: Sequence[Estimate], metric: str, **where: object) -> Es
     return found[0] if found else None
 
 
-def published_pair(estimates: Sequence[Estimate], metric: str, **where: object) -> Estimate | None:
+def published_pair(estimates: Sequence[Estimate], metric: str, **where: Any) -> Estimate | None:
     """The ratio of eager SSA to naive dense attention in one cell."""
     found = rows(estimates, SPEED, metric, "ratio", SSA, **where)
     return next((e for e in found if (e.implementation, e.baseline_implementation) == (EAGER, EAGER)), None)
@@ -287,8 +288,8 @@ def _savings(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
     pair = speed_pair(ratio) + "; naive dense attention cannot store its N × N matrix at this length"
     if claim.unit == "×":
         return [measured(claim, ratio, "sound", "best", pair)]
-    saved = [None if value is None else 100 * (1 - 1 / value) for value in (ratio.mean, ratio.ci_low, ratio.ci_high)]
-    return [Measured(claim.id, "sound", "best", ENERGY, *saved, n=ratio.n, pair=pair, hardware_class="gpu")]
+    value, low, high = (None if times is None else 100 * (1 - 1 / times) for times in (ratio.mean, ratio.ci_low, ratio.ci_high))
+    return [Measured(claim.id, "sound", "best", ENERGY, value, low, high, n=ratio.n, pair=pair, hardware_class="gpu")]
 
 
 # --- fidelity and spectra -------------------------------------------------------------------------------------------------------
@@ -300,7 +301,7 @@ def _level(
     part: str,
     metric: str,
     pair: Callable[[Estimate], str],
-    **where: object,
+    **where: Any,
 ) -> list[Measured]:
     """A level of SSA as algorithm 2 has it (published) and with re-weighted samples (sound)."""
     found: list[Measured] = []
@@ -377,11 +378,11 @@ def _table6(claim: Claim, estimates: Sequence[Estimate], metric: str) -> list[Me
 
 def _ablation(claim: Claim, estimates: Sequence[Estimate], part: str) -> list[Measured]:
     what, value = claim.id.rpartition("-")[0].rpartition("-")[2], int(claim.id.rpartition("-")[2])
-    where = {"clusters": value} if part == FIGURE3A else {"samples": value}
+    where: dict[str, Any] = {"clusters": value} if part == FIGURE3A else {"samples": value}
     return _part_cell(claim, estimates, part, what, where, "this run leaves out figure 3")
 
 
-def _part_cell(claim: Claim, estimates: Sequence[Estimate], part: str, what: str, where: dict[str, object], absent: str) -> list[Measured]:
+def _part_cell(claim: Claim, estimates: Sequence[Estimate], part: str, what: str, where: dict[str, Any], absent: str) -> list[Measured]:
     """Speed (eager against naive dense) or cosine of one cell of a part of its own."""
     if what == "speedup":
         ratios = rows(estimates, part, "latency_s", "ratio", SSA, **where)

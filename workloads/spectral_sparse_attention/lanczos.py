@@ -39,7 +39,14 @@ class Ritz:
 
 
 def block_lanczos(
-    apply: Callable[[Tensor], Tensor], n: int, wanted: int, generator: torch.Generator, *, tolerance: float = 1e-9, max_steps: int = 60
+    apply: Callable[[Tensor], Tensor],
+    n: int,
+    wanted: int,
+    generator: torch.Generator,
+    *,
+    tolerance: float = 1e-9,
+    max_steps: int = 60,
+    every: int = 1,
 ) -> Iterator[Ritz]:
     """Ritz pairs of the ``wanted`` largest eigenvalues of a symmetric operator after each block step.
 
@@ -56,6 +63,9 @@ def block_lanczos(
         following = _orthogonal_to(basis, following[:, : columns - basis.shape[1]])
         following_image = apply(following)
         basis, image = torch.cat((basis, following), 1), torch.cat((image, following_image), 1)
+        following = following_image
+        if step % every and step < max_steps and basis.shape[1] < columns:
+            continue
         projected = basis.T @ image
         theta, y = torch.linalg.eigh((projected + projected.T) / 2)
         values, y = theta.flip(0)[:wanted], y.flip(1)[:, :wanted]
@@ -65,7 +75,6 @@ def block_lanczos(
         yield ritz
         if ritz.residual <= tolerance or basis.shape[1] >= columns:
             return
-        following = following_image
 
 
 def _orthogonal_to(basis: Tensor, block: Tensor) -> Tensor:

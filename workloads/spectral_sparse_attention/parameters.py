@@ -22,6 +22,7 @@ MIN_N, MAX_N = 128, 1 << 17
 EXACT_SPECTRUM_N = 1024  # up to here every eigenvalue is computed; above, the leading ones by Lanczos
 SAVINGS_N = (1 << 15, 1 << 17)  # the lengths the source names for its energy savings: 32K and 128K tokens
 TEXT_CONTEXT = 256  # tokens that the character model is trained to see
+TEXT_LAYERS, TEXT_HEADS, TEXT_HEAD_DIM = 2, 4, 32
 MIN_SEEDS_JUDGED = 5  # fewer give no interval
 
 
@@ -182,8 +183,15 @@ class SsaParameters(Parameters):
     train_steps: int = parameter(
         600, title="Training steps of the text model", help="Once for each choice: the trained model is kept.", ge=10, le=20000, step=50
     )
-    layer: int = parameter(1, title="Layer of the text model", help="Counted from 0.", ge=0, le=1, step=1)
-    head: int = parameter(0, title="Head of the text model", help="Counted from 0.", ge=0, le=3, step=1)
+    layer: int = parameter(
+        1,
+        title="Layer of the text model",
+        help="Whose queries and keys are the real text; counted from 0.",
+        ge=0,
+        le=TEXT_LAYERS - 1,
+        step=1,
+    )
+    head: int = parameter(0, title="Head of the text model", help="Counted from 0.", ge=0, le=TEXT_HEADS - 1, step=1)
     segment_s: float = shared_parameters.segment_s(0.1)
     looks: int = shared_parameters.looks(3)
     precision: float = shared_parameters.precision(0.01)
@@ -209,6 +217,14 @@ class SsaParameters(Parameters):
         if self.data == "text" and self.n > TEXT_CONTEXT:
             raise ParameterError("n", self.n, f"at most {TEXT_CONTEXT} for data = text, the context it is trained for", "is too long")
         return self
+
+    @property
+    def on_its_data(self) -> SsaParameters:
+        """The parameters with what real text decides: its head dimension, causal attention, spectra within its context."""
+        if self.data != "text":
+            return self
+        own = {"head_dim": TEXT_HEAD_DIM, "m": min(self.m, TEXT_HEAD_DIM), "causal": True, "spectrum_n": min(self.spectrum_n, TEXT_CONTEXT)}
+        return self.model_copy(update=own)
 
     def clusters(self, n: int) -> int:
         """k at a sequence of ``n`` tokens: as chosen, else √n."""
@@ -252,14 +268,14 @@ def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
             "looks": 2,
         }
     if name == "quick":
-        lengths = [4096, 16384, 65536] if gpu else [256, 512, 1024, 2048]
-        return {**fast, "n": lengths, "segment_s": 0.02, "looks": 1}
+        lengths = [4096, 16384, 65536] if gpu else [256, 1024, 4096]
+        return {**fast, "n": lengths, "spectrum_n": 256, "segment_s": 0.02, "looks": 1}
     powers = range(9, 18) if gpu else range(7, 15)
     return {
         **fast,
         "n": [1 << power for power in powers],
         "parts": ("speed", "fidelity", "spectrum", "table6", "ablation", "quality", "text"),
-        "spectrum_n": 8192 if gpu else 2048,
+        "spectrum_n": 4096 if gpu else 1024,
         "energy": "standard",
         "looks": 2,
     }

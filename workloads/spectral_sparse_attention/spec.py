@@ -58,7 +58,7 @@ WORKLOAD = Workload(
         "mixing_ratio": Metric("Mixing time over dense attention's", "1", "neither", compare="ratio", looks=1),
         "relative_attention": Metric("Attention over uniform attention", "1", "neither", compare="none"),
         "search_distance": Metric("Distance from the source's figures", "1", "lower", compare="none"),
-        "perplexity": Metric("Perplexity per character", "1", "lower", compare="none"),
+        "perplexity": Metric("Perplexity per character", "1", "lower", looks=1),
         "loss": Metric("Loss", "1", "lower", compare="none"),
     },
     entry_point="workloads.spectral_sparse_attention.experiment:run",

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lab.records import Event, Phase, Progress, Protocol, Record
+from lab.records import Event, Phase, Progress, Protocol, Record, Role
 from lab.statistics import power_law_exponent
 from lab.workload import Context
 from workloads.spectral_sparse_attention import graph, sampling
@@ -46,7 +45,7 @@ from workloads.spectral_sparse_attention.spectrum import (
     mixing_time,
     relative_errors,
 )
-from workloads.spectral_sparse_attention.tokens import Recipe
+from workloads.spectral_sparse_attention.tokens import Recipe, Source, first_head
 
 PROTOCOLS: dict[str, Protocol] = {DENSE: "published", SSA: "published", REWEIGHTED: "sound"}
 BOUND_N = 512  # at most, of the study of error against samples: every eigenvector is computed
@@ -59,9 +58,9 @@ DIRECTED_EIGENVALUES = 24  # at most, of the directed graph
 class Study:
     """Makes the records of one study; ``seed`` of a record is the data set it came from."""
 
-    def __init__(self, params: SsaParameters, device: str) -> None:
-        self.params, self.device = params, device
-        self.n = params.spectrum_n
+    def __init__(self, params: SsaParameters, device: str, source: Source | None) -> None:
+        self.params, self.source, self.n = params, source, params.spectrum_n
+        self.device = device if self.n > EXACT_SPECTRUM_N else "cpu"  # a GPU has no advantage on small eigenproblems
         self.k, self.s = params.clusters(self.n), params.sampled(self.n)
 
     def record(
@@ -84,7 +83,7 @@ class Study:
         if value is not None and not math.isfinite(value):
             value, reason = None, reason or "not finite"
         where = dimensions(part, self.params.data, n or self.n, self.k, self.s if s < 0 else s, setting=setting, index=index, step=step)
-        role = "baseline" if arm == DENSE else "technique"
+        role: Role = "baseline" if arm == DENSE else "technique"
         return Record(
             PROTOCOLS[arm], arm, role, implementation, self.device, "float64", metric, value, "1",
             seed=seed, reason=reason, dimensions=where, whole_run=True,
@@ -92,8 +91,7 @@ class Study:
 
     def tokens(self, n: int, seed: int) -> Tokens:
         """The first head of one data set of ``n`` tokens, without leading dimension."""
-        made = Recipe.of(self.params, n).tokens(n, seed, self.device)
-        return replace(made, query=made.query[0], key=made.key[0], value=made.value[0], labels=made.labels[0])
+        return first_head((self.source or Recipe.of(self.params, n)).tokens(n, seed, self.device))
 
     def draw(self, clusters: Clusters, s: int, seed: int) -> Samples:
         if self.params.samples == "per_block":
@@ -101,15 +99,18 @@ class Study:
         return sampling.per_query(clusters, s, seed=seed, causal=self.params.causal)
 
 
-def spectral_study(params: SsaParameters, context: Context) -> Generator[Event, None, None]:
-    """Everything the part "spectrum" records."""
-    study = Study(params, context.device)
+def spectral_study(params: SsaParameters, context: Context, source: Source | None = None) -> Generator[Event, None, None]:
+    """Everything the part "spectrum" records, of synthetic data or of ``source``."""
+    study = Study(params, context.device, source)
     total = params.seeds + 2
     for index in range(params.seeds):
         seed = params.seed + index
         yield Phase("spectrum", f"N = {study.n:,}, k = {study.k}, data set {index + 1} of {params.seeds}")
         yield from _one(study, seed, first=index == 0)
         yield Progress((index + 1) / total, f"eigenspectrum, data set {index + 1}")
+    if params.data == "text":
+        yield Progress(1.0, "the fall of the error with s is studied on planted clusters")
+        return
     yield Phase("error against samples", f"N = {min(BOUND_N, study.n)}, {len(BOUND_SAMPLES)} numbers of samples")
     for index in range(params.seeds):
         yield from _error_against_samples(study, params.seed + index)
@@ -149,7 +150,7 @@ def _spectrum(study: Study, arm: str, matrix: Tensor, seed: int, first: bool) ->
     last: Ritz | None = None
     if not exact or (first and arm != REWEIGHTED):
         generator = torch.Generator(matrix.device).manual_seed(seed)
-        for last in block_lanczos(lambda block: matrix @ block, study.n, study.k + 1, generator):
+        for last in block_lanczos(lambda block: matrix @ block, study.n, study.k + 1, generator, every=1 if first else 3):
             if first:
                 for index in shown_indices(study.k, study.k + 1)[::2]:
                     value = 1 - float(last.values[index - 1])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 import torch
 
@@ -12,26 +14,27 @@ from lab.measuring import energy, missing, peak_memory, sampling_of, timed, with
 from lab.records import Event, Phase, Record, Role, Scalar
 from lab.rotation import Rotation, cache_bytes, rotated_buffers
 from lab.shared_parameters import ITEM_BYTES
-from lab.timing import Arm, ArmKey, Sampling
+from lab.timing import Arm, ArmKey, DeviceTimeSampler, Sampling, compare
 from lab.workload import Context
 from workloads.spectral_sparse_attention import costs, dense, reference
 from workloads.spectral_sparse_attention.arms import Candidate, Inputs, Ssa, candidates, steps
-from workloads.spectral_sparse_attention.parameters import SsaParameters, energy_cells
+from workloads.spectral_sparse_attention.parameters import SsaParameters, energy_cells, longest
 from workloads.spectral_sparse_attention.series import DENSE, EAGER, FAST, SPEED, SPLIT, SSA, dimensions
-from workloads.spectral_sparse_attention.tokens import Recipe
+from workloads.spectral_sparse_attention.tokens import Recipe, Source
 
+T = TypeVar("T")
 TIMES = ("latency_s", "device_time_s")
 CHECKED_N = 512  # tokens on which a fast implementation is compared with float64 before it is timed
-SPLIT_SAMPLING = Sampling(segment_s=0.02, looks=(10,), warmup_s=0.1)
+SPLIT_SAMPLING = Sampling(segment_s=0.005, looks=(5,), warmup_s=0.05)
 MAX_BUFFERS = 64
-SLOW_CALL_S = 5e-3  # a graph holds 50 calls: of one this long, launches are no part worth telling apart
+SLOW_CALL_S = 2e-3  # a graph holds 50 calls: of one this long, launches are no part worth telling apart
 
 
 @dataclass(frozen=True)
 class Race:
     """One comparison of SSA with dense attention: recipe and size of its inputs, and where its records belong."""
 
-    recipe: Recipe
+    recipe: Source
     n: int
     k: int
     s: int
@@ -39,10 +42,10 @@ class Race:
     only_published: bool = False
 
     @classmethod
-    def of(cls, params: SsaParameters) -> Race:
-        """The comparison of one cell of the sweep."""
+    def of(cls, params: SsaParameters, source: Source | None = None) -> Race:
+        """The comparison of one cell of the sweep, on synthetic data or on ``source``."""
         n, k, s = params.n, params.clusters(params.n), params.sampled(params.n)
-        return cls(Recipe.of(params, n), n, k, s, dimensions(SPEED, params.data, n, k, s))
+        return cls(source or Recipe.of(params, n), n, k, s, dimensions(SPEED, params.data, n, k, s))
 
 
 def role_of(name: str) -> Role:
@@ -59,6 +62,17 @@ def inputs_of(race: Race, params: SsaParameters, device: str) -> Rotation:
 
     each = 3 * params.n_heads * race.n * params.head_dim * ITEM_BYTES[params.dtype]
     return rotated_buffers(make, each, cache_bytes(device), max_buffers=MAX_BUFFERS)
+
+
+def rotated(rotation: Rotation, candidate: Candidate) -> Callable[[int], None]:
+    """A candidate on the i-th rotated inputs."""
+    function = candidate.function
+    assert function is not None
+    return rotation.call(lambda inputs: function(*inputs))
+
+
+def _called(call: Callable[[], object], i: int) -> None:
+    call()
 
 
 def race(params: SsaParameters, context: Context, race: Race) -> Generator[Event, None, dict[ArmKey, float]]:
@@ -82,34 +96,33 @@ def race(params: SsaParameters, context: Context, race: Race) -> Generator[Event
         if not problem and candidate.function is not None:
             if candidate.implementation == FAST and context.device_kind == "cuda":
                 yield Phase("compile", "kernels of SSA", budgeted=False)
-            problem = failure_of(lambda candidate=candidate: check(candidate, params, race, device))
+            problem = failure_of(partial(check, candidate, params, race, device))
         if problem:
             yield from missing(arm, TIMES, problem, race.where)
         else:
-            function = candidate.function
-            assert function is not None
-            arms.append(replace(arm, call=rotation.call(lambda x, f=function: f(*x)), period=rotation.period, reason=rotation.reason))
+            arms.append(replace(arm, call=rotated(rotation, candidate), period=rotation.period, reason=rotation.reason))
     if not arms:
         return {}
     baseline = next((arm.key for arm in arms if arm.name == DENSE), arms[0].key)
-    no_device_time = ""
-    if context.device_kind == "cuda" and costs.longest_call_s(cell, "cuda") > SLOW_CALL_S:
-        no_device_time = "calls this long are not repeated fifty times in a graph: the time per call says the same"
-    measured_s = yield from timed(
-        arms, baseline, device, sampling_of(params), race.where, f"N = {race.n:,}, k = {race.k}, s = {race.s}", no_device_time
-    )
+    what = f"N = {race.n:,}, k = {race.k}, s = {race.s}"
+    unused = "device time is measured apart, of what a graph can hold"
+    latencies = _latencies(timed(arms, baseline, device, sampling_of(params), race.where, what, unused))
+    measured_s = yield from within(latencies, 0.0, 0.7)
+    if context.device_kind == "cuda" and not race.only_published:
+        yield from within(_device_times(arms, measured_s, sampling_of(params), device, race.where), 0.7, 1.0)
     if not race.only_published:
         yield from peak_memory(arms, [rotation], race.where)
     rotation.drop_outputs()
     return measured_s
 
 
-def speed(params: SsaParameters, context: Context) -> Generator[Event, None, None]:
+def speed(params: SsaParameters, context: Context, source: Source | None = None) -> Generator[Event, None, None]:
     """One cell of the sweep: times, memory, the split of SSA's time, and joules where they are asked for here."""
-    contest = Race.of(params)
+    contest = Race.of(params, source)
     with_energy = params.energy != "none" and context.cell in energy_cells(context.plan)
     seconds = yield from within(race(params, context, contest), 0.0, 0.5 if with_energy else 0.8)
-    yield from within(split(params, context, contest, seconds), 0.5 if with_energy else 0.8, 0.6 if with_energy else 1.0)
+    if params.n == longest(context.plan):
+        yield from within(split(params, context, contest, seconds), 0.5 if with_energy else 0.8, 0.6 if with_energy else 1.0)
     if with_energy:
         yield from within(joules(params, context, contest, seconds), 0.6, 1.0)
 
@@ -125,24 +138,22 @@ def check(candidate: Candidate, params: SsaParameters, race: Race, device: str) 
     n = min(race.n, CHECKED_N)
     tokens = race.recipe.tokens(n, params.seed + 1, device, n_heads=1, dtype=dtype)
     inputs = (tokens.query, tokens.key, tokens.value)
-    wide = tuple(x.double() for x in inputs)
+    query, key, value = (x.double() for x in inputs)
     if candidate.name == DENSE:
         assert candidate.function is not None
-        exact = dense.naive(*wide, causal=params.causal)
+        exact = dense.naive(query, key, value, causal=params.causal)
         return disagreement(candidate.function(*inputs), exact, dense.naive(*inputs, causal=params.causal))
     ssa = Ssa(params, min(race.k, n), min(race.s, n), device)
     clusters = ssa.fast_clusters(tokens.query)
     samples = ssa.fast_samples(clusters)
-    options = {"weighted": params.reweighted, "causal": params.causal}
-    exact = reference.attention(*wide, clusters, samples, **options).output
-    same_precision = reference.attention(*inputs, clusters, samples, **options).output
+    attend = partial(reference.attention, clusters=clusters, samples=samples, weighted=params.reweighted, causal=params.causal)
+    exact, same_precision = attend(query, key, value).output, attend(*inputs).output
     return disagreement(ssa.fast_attention(inputs, clusters, samples), exact, same_precision)
 
 
 def split(params: SsaParameters, context: Context, contest: Race, seconds: Mapping[ArmKey, float]) -> Generator[Event, None, None]:
     """The steps of each SSA that was timed, each alone: projection, clustering, gathering, attention."""
     where = {**contest.where, "part": SPLIT}
-    sampling = Sampling(segment_s=min(params.segment_s, SPLIT_SAMPLING.segment_s), looks=(10,), warmup_s=SPLIT_SAMPLING.warmup_s)
     timed_ways = [way for name, way in seconds if name == SSA]
     recipe_tokens = contest.recipe.tokens(
         contest.n, params.seed, context.device, n_heads=params.n_heads, dtype=getattr(torch, params.dtype)
@@ -150,18 +161,41 @@ def split(params: SsaParameters, context: Context, contest: Race, seconds: Mappi
     inputs = (recipe_tokens.query, recipe_tokens.key, recipe_tokens.value)
     for place, way in enumerate(timed_ways):
         ssa = Ssa(params, contest.k, contest.s, context.device)
-        arms = [
-            Arm(name, way, "technique", context.device, params.dtype, lambda i, call=call: call()) for name, call in steps(ssa, way, inputs)
-        ]
-        measured = timed(arms, arms[-1].key, context.device, sampling, where, f"steps of {way} SSA", "steps are timed as called")
+        arms = [Arm(name, way, "technique", context.device, params.dtype, partial(_called, call)) for name, call in steps(ssa, way, inputs)]
+        measured = timed(arms, arms[-1].key, context.device, SPLIT_SAMPLING, where, f"steps of {way} SSA", "steps are timed as called")
         yield from within(_latencies(measured), place / len(timed_ways), (place + 1) / len(timed_ways))
 
 
-def _latencies(events: Generator[Event, None, object]) -> Generator[Event, None, None]:
-    """Without the records that only say that a step has no device time."""
-    for event in events:
-        if not (isinstance(event, Record) and event.value is None and event.metric == TIMES[1]):
-            yield event
+def _latencies(events: Generator[Event, None, T]) -> Generator[Event, None, T]:
+    """Without the records that only say that there is no device time here."""
+    try:
+        while True:
+            event = next(events)
+            if not (isinstance(event, Record) and event.value is None and event.metric == TIMES[1]):
+                yield event
+    except StopIteration as end:
+        return end.value
+    finally:
+        events.close()
+
+
+def _device_times(
+    arms: list[Arm], seconds: Mapping[ArmKey, float], sampling: Sampling, device: str, where: Mapping[str, Scalar]
+) -> Generator[Event, None, None]:
+    """Replayed graphs of the arms that never wait for the host and are short enough that launches matter."""
+    short = [arm for arm in arms if arm.key != (SSA, EAGER) and seconds.get(arm.key, SLOW_CALL_S) < SLOW_CALL_S]
+    for arm in arms:
+        if arm not in short:
+            why = "waits for the host" if arm.key == (SSA, EAGER) else "a call this long hides its launches: see the time per call"
+            yield arm.record("sound", TIMES[1], None, "s", reason=why, dimensions=where)
+    baseline = next((arm.key for arm in short if arm.name == DENSE), None)
+    if baseline is None:
+        return
+    sampler = DeviceTimeSampler(device)
+    yield Phase("measure", f"{TIMES[1]}, N = {where['seq_len']:,}")
+    for outcome in compare(short, baseline, sampler, sampling):
+        yield from outcome.records("sound", where)
+    sampler.close()
 
 
 def joules(params: SsaParameters, context: Context, contest: Race, seconds: Mapping[ArmKey, float]) -> Generator[Event, None, None]:
@@ -172,7 +206,7 @@ def joules(params: SsaParameters, context: Context, contest: Race, seconds: Mapp
     for candidate in candidates(params, contest.k, contest.s, rotation.buffers[0]):
         key = (candidate.name, candidate.implementation)
         if key in chosen and candidate.function is not None:
-            call = rotation.call(lambda x, f=candidate.function: f(*x))
+            call = rotated(rotation, candidate)
             arms.append(Arm(*key, role_of(key[0]), context.device, params.dtype, call, rotation.period, rotation.reason))
     if len(arms) == 2:
         yield from energy(arms, params.energy, context, contest.where)

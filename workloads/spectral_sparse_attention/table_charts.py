@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lab.records import Chart, Estimate, Series
 from workloads.spectral_sparse_attention import paper
@@ -27,7 +27,7 @@ def charts(estimates: Sequence[Estimate]) -> list[Chart]:
     return [chart for chart in found if chart is not None]
 
 
-def _printed(points: dict[int, float]) -> Series:
+def _printed(points: Mapping[int, float]) -> Series:
     return Series(PRINTED, tuple(points), tuple(points.values()), emphasis="baseline")
 
 
@@ -61,7 +61,7 @@ def _table6(estimates: Sequence[Estimate], metric: str) -> Chart | None:
 FIGURE3 = ((FIGURE3A, "clusters", paper.FIGURE3A), (FIGURE3B, "samples", paper.FIGURE3B))
 
 
-def _figure3(estimates: Sequence[Estimate], part: str, dimension: str, printed: dict[int, tuple[float, float]]) -> Chart | None:
+def _figure3(estimates: Sequence[Estimate], part: str, dimension: str, printed: Mapping[int, tuple[float, float]]) -> Chart | None:
     cosines = rows(estimates, part, "output_cosine", arm=SSA)
     speeds = rows(estimates, part, "latency_s", "ratio", SSA)
     if not cosines and not speeds:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Protocol as Interface
 
 import torch
 
 from workloads.spectral_sparse_attention.data import Tokens, planted, unclustered
 from workloads.spectral_sparse_attention.parameters import SsaParameters
+
+
+class Source(Interface):
+    """Where data sets come from: a synthetic recipe, or a trained model's queries and keys."""
+
+    def tokens(self, n: int, seed: int, device: str, *, n_heads: int = 1, dtype: torch.dtype = torch.float32) -> Tokens:
+        """Queries, keys, values [n_heads, n, head_dim] and planted labels [n_heads, n]; each head its own data set."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -47,3 +56,8 @@ class Recipe:
         query, key = (made.query * factor).to(dtype), (made.key * factor).to(dtype)
         value = made.query if self.values == "tokens" else made.value
         return replace(made, query=query, key=query if self.data == "planted" else key, value=value.to(dtype))
+
+
+def first_head(tokens: Tokens) -> Tokens:
+    """The first head alone, without the leading dimension."""
+    return Tokens(tokens.query[0], tokens.key[0], tokens.value[0], tokens.labels[0])
