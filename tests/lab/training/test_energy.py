@@ -62,7 +62,7 @@ def test_a_step_can_be_captured() -> None:
     model = initialise(Mlp(3, (6, 8, 4), torch.relu, dropout=0.1), [1, 2, 3]).cuda()
     x = torch.randn(64, 6, device="cuda")
     arm = step_arm("mlp", "graph", "technique", model, AdamW(model, 0.01), Samples(x, (x[:, 0] > 0).long(), 32, [1, 2, 3]))
-    before = [parameter.clone() for parameter in model.parameters()]
+    before = [parameter.detach().clone() for parameter in model.parameters()]  # an autograd graph would tie them to the default stream
     CudaGraphs("cuda").capture(arm, arm.period).replay()
     torch.cuda.synchronize()
     assert all(torch.equal(parameter, value) for parameter, value in zip(model.parameters(), before, strict=True))
