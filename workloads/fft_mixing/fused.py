@@ -75,8 +75,8 @@ def available(device: str | torch.device) -> str:
 def windows_launch(d_model: int, itemsize: int) -> WindowsLaunch:
     """Two channels per thread in 16-bit types and one in 32-bit: a warp's row is 128 bytes, and a window fits into the registers."""
     per_thread = 4 // itemsize
-    block_d = min(128 * per_thread, max(32 * per_thread, triton.next_power_of_2(d_model)))
-    return WindowsLaunch(stretch=48, block_d=block_d, num_warps=block_d // (32 * per_thread))
+    block_d = min(64 * per_thread, max(32 * per_thread, triton.next_power_of_2(d_model)))
+    return WindowsLaunch(stretch=24, block_d=block_d, num_warps=block_d // (32 * per_thread))
 
 
 def gather_launch(d_model: int) -> GatherLaunch:
