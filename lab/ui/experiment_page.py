@@ -32,7 +32,7 @@ PRESET_HELP = (
 DEVICE_LABELS = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU"}
 RECENT_RUNS = 8
 KEEP_HELP = "The store holds a limited number of runs and removes the oldest first; a run that is kept is never removed."
-OWN, RECORDED = "The run on this machine", "The recorded run"
+OWN, RECORDED = "The run on this machine", "The recorded run"  # the latter with its subject, where it has one
 
 
 def show(name: str) -> None:
@@ -144,16 +144,19 @@ def _cancel(state: PageState) -> None:
 
 
 def _results(state: PageState, run: Run | None, findings: Callable[[Results], None] | None) -> None:
-    recorded = results.recorded(state.workload.name)
+    recorded = results.recordings(state.workload.name)
     own = None if run is None else results.of_run(run.id)
-    if own is not None and recorded is not None:
-        st.header("Results", divider="gray")
-        which = (OWN, RECORDED)
-        shown = st.segmented_control("Show", which, default=OWN, required=True, key=state.key("show"), label_visibility="collapsed")
-        found: Results | None = own if shown == OWN else recorded
-    else:
-        st.header("Results" if own is not None or recorded is None else "Recorded run", divider="gray")
-        found = own or recorded
+    offered = {OWN: own} if own is not None else {}
+    offered |= {f"{RECORDED}: {subject}" if subject else RECORDED: found for subject, found in recorded.items()}
+    st.header("Results" if own is not None or len(recorded) != 1 else "Recorded run", divider="gray")
+    found: Results | None = next(iter(offered.values()), None)
+    if len(offered) > 1:
+        # A choice made among the recorded runs must not hide a run of one's own that comes later.
+        key = state.key("show" if own is not None else "show recorded")
+        shown = st.segmented_control(
+            "Show", tuple(offered), default=next(iter(offered)), required=True, key=key, label_visibility="collapsed"
+        )
+        found = offered.get(shown, found)
     if found is None:
         st.info("Nothing has been run yet, and no run is recorded for this experiment. Press Run: results appear here as they arrive.")
         exploring.section(state.workload, None)

@@ -38,10 +38,12 @@ def _card(declared: Workload) -> None:
         st.markdown(f"### {plain(declared.title)}")
         st.markdown(plain(declared.question))
         st.caption(f"Source: {plain(declared.source)}")
-        recorded = results.recorded(declared.name)
-        if recorded is None:
+        recordings = results.recordings(declared.name)
+        if not recordings:
             st.caption("No recorded run yet: run it here.")
-        else:
+        for subject, recorded in recordings.items():
+            if subject:
+                st.markdown(f"**{plain(subject.capitalize())}**")
             manifest = recorded.view.manifest
             with st.container(horizontal=True):
                 for word, count in counts(recorded.verdicts):

@@ -131,17 +131,16 @@ def of_run(run_id: str) -> Results:
 
 
 @st.cache_resource(show_spinner=False)
-def recorded(workload_name: str) -> Results | None:
-    """The recorded run of a workload, or None where it has none."""
-    folder = _recorded_folder(workload_name)
-    return None if folder is None else Results(export.load_recorded(folder))
+def recordings(workload_name: str) -> Mapping[str, Results]:
+    """The recorded runs of a workload by their subject, in the order of their folders; empty where it has none.
+
+    The subject is what follows the GPU in the folder's name: "" for ``recorded/h200``, "learning" for ``recorded/h200-learning``.
+    """
+    return {folder.name.partition("-")[2]: Results(export.load_recorded(folder)) for folder in _recorded_folders(workload_name)}
 
 
-def _recorded_folder(workload_name: str) -> Path | None:
+def _recorded_folders(workload_name: str) -> list[Path]:
     package = workload(workload_name).entry_point.partition(":")[0].rpartition(".")[0]
     found = find_spec(package)
-    for place in (found.submodule_search_locations or ()) if found else ():
-        folders = sorted(path.parent for path in Path(place).glob("recorded/*/manifest.json"))
-        if folders:
-            return folders[0]
-    return None
+    places = (found.submodule_search_locations or ()) if found else ()
+    return [path.parent for place in places for path in sorted(Path(place).glob("recorded/*/manifest.json"))]

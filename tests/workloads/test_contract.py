@@ -39,6 +39,25 @@ SMALLEST = {
     },
     "activations": ACTIVATIONS | {"n": "1024", "cache": "cold,warm"},
     "activations/ffn": ACTIVATIONS | {"mode": "ffn", "d_model": "16", "expansion": "4/3", "tokens": "8", "energy": "standard"},
+    "activations/learning": {
+        "studies": "learning",
+        "trainings": "mlp",
+        "depths": "1,2",
+        "width": "8",
+        "steps": "20",
+        "tuning_seeds": "1",
+        "points": "2",
+        "functions": "gelu_erf,phi6",
+    },
+    "spectral_sparse_attention": {
+        "n": "128",
+        "parts": "speed,fidelity,spectrum,quality",
+        "spectrum_n": "128",
+        "kmeans_steps": "2",
+        "seeds": "1",
+        "segment_s": "0.001",
+        "looks": "1",
+    },
     "fft_mixing": {
         "seq_len": "64",
         "d_model": "16",
@@ -51,6 +70,17 @@ SMALLEST = {
         "looks": "1",
     },
     "moe_routing": {"studies": "routing", "steps": "2", "seeds": "2", "rates": "1"},
+    "moe_routing/experts": {
+        "studies": "loss,speed",
+        "protocols": "published",
+        "steps": "2",
+        "seeds": "1",
+        "layer_experts": "2",
+        "d_model": "16",
+        "tokens": "16",
+        "segment_s": "0.001",
+        "looks": "1",
+    },
 }
 
 NAMES = sorted(name for name in workloads() if name != "demo")

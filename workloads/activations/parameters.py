@@ -131,7 +131,7 @@ class ActivationParameters(Parameters):
     )
     energy: EnergyEffort = shared_parameters.energy(
         "Joules from the GPU's own counter, in the largest cell only: of each function the expression as printed and its fastest "
-        "single kernel. Standard takes about 20 s an arm, thorough about 70 s."
+        "single kernel. Standard takes about 20 s an arm, thorough about 70 s. Learning: of one training step of the deepest model."
     )
     trainings: tuple[Training, ...] = parameter(
         ("published", "mlp"),
@@ -154,7 +154,7 @@ class ActivationParameters(Parameters):
         scale="log2",
     )
     steps: int = parameter(
-        300,
+        250,
         title="Steps",
         help="Learning: of each training in the sound comparison, with the learning rate falling to zero at the end.",
         ge=20,
@@ -162,7 +162,7 @@ class ActivationParameters(Parameters):
         step=100,
     )
     longer_steps: int = parameter(
-        2000,
+        1000,
         title="Steps of the longer training",
         help="Learning: the published toy is trained for 500 steps; one training goes on for this many.",
         ge=500,
@@ -310,20 +310,30 @@ def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
     if name == "published":
         return {
             **ffn,
+            "studies": ("speed", "learning"),
+            "trainings": ("published",),
             "n": PUBLISHED_N,
             "functions": ("gelu_erf", "gelu_tanh", "silu", "relu", "phi6", "zeta_ln2"),
             "implementations": ("numpy", "eager"),
             "looks": 2,
         }
     if name == "quick":
+        # Learning is not part of it, but has values here that keep to the same time, alone.
         quick = {**ffn, "segment_s": 0.02, "looks": 1}
         if device_kind == "cuda":  # the fused kernels are the compiled ones' equals; leaving these out keeps the time budget
             functions = ("gelu_erf", "phi6", "zeta_ln2", "copy")  # of the two GELUs the framework's default
-            return {**quick, "n": 1 << 26, "functions": functions, "implementations": ("numpy", "eager", "fused")}
+            trainings = {"trainings": ("mlp",)}
+            return {**quick, **trainings, "n": 1 << 26, "functions": functions, "implementations": ("numpy", "eager", "fused")}
         return {**quick, "n": [1 << 12, 1 << 16, 1 << 22]}
     powers = (10, 14, 18, 22, 26, 28) if device_kind == "cuda" else (10, 14, 18, 22, 24)
+    learning: dict[str, Any] = {"depths": ("1", "2", "4", "8"), "width": 128, "steps": 1000, "batch_size": 32, "rates": 5}
+    chosen = ("published", "mlp", "character") if device_kind == "cuda" else ("published", "mlp")
     return {
         **ffn,
+        **learning,
+        "studies": ("speed", "learning"),
+        "trainings": chosen,
+        "longer_steps": 20_000 if device_kind == "cuda" else 5000,
         "n": [1 << power for power in powers],
         "functions": typing.get_args(FunctionName),
         "cache": ("cold", "warm"),

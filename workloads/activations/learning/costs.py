@@ -9,15 +9,16 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
+from lab import energy
 from lab.workload import DeviceKind
 from workloads.activations.functions import TECHNIQUES
 from workloads.activations.learning import toy, xor
 from workloads.activations.learning.names import DIGITS, PERMUTATION, SHOWN_PERMUTATION, TEXT, XOR, XOR3
 from workloads.activations.parameters import ActivationParameters
 
-FLOP_PER_S = {"cpu": 1.2e10, "cuda": 1.2e13}
-STEP_S = {"cpu": 4e-4, "cuda": 1.5e-5}  # per layer: launches, and on the CPU what elementwise work costs at the least
-START_S = {"cpu": 0.01, "cuda": 0.6}  # of one training: drawing parameters, capturing a graph
+FLOP_PER_S = {"cpu": 2.0e10, "cuda": 1.2e13}
+STEP_S = {"cpu": 1.5e-4, "cuda": 1.5e-5}  # per layer: launches, and on the CPU what elementwise work costs at the least
+START_S = {"cpu": 0.01, "cuda": 0.3}  # of one training: drawing parameters, capturing a graph
 DIGITS_FEATURES, DIGITS_CLASSES, TEXT_VOCABULARY = 64, 10, 103
 BYTES_PER_FLOAT = 4
 HELD_PER_UNIT = 8  # floats an unfused activation and its surroundings keep for the backward pass, per unit of a hidden layer
@@ -104,10 +105,29 @@ def published_s(params: ActivationParameters, device_kind: DeviceKind) -> float:
     return total * len(params.learning_functions)
 
 
+def parts_s(params: ActivationParameters, device_kind: DeviceKind) -> dict[str, float]:
+    """Estimated seconds of each part of the study that is chosen: "published", "sound", "joules"."""
+    found = {}
+    if "published" in params.trainings:
+        found["published"] = published_s(params, device_kind)
+    tasks = sound_tasks(params)
+    if tasks:
+        found["sound"] = sum(sound_s(task, depth, params, device_kind) for task, depth in tasks)
+    if tasks and params.energy != "none":
+        on_gpu = device_kind == "cuda"
+        found["joules"] = energy.duration_s(len(params.learning_functions), energy.EFFORTS[params.energy]) if on_gpu else 0.0
+    return found
+
+
 def duration_s(params: ActivationParameters, device_kind: DeviceKind) -> float:
-    """Estimated seconds of the whole study, without joules."""
-    total = published_s(params, device_kind) if "published" in params.trainings else 0.0
-    return total + sum(sound_s(task, depth, params, device_kind) for task, depth in sound_tasks(params))
+    """Estimated seconds of the whole study."""
+    return sum(parts_s(params, device_kind).values())
+
+
+def largest_step_flop(params: ActivationParameters) -> int:
+    """Operations of one step of the largest training that is chosen."""
+    works = [shape(task, depth, params) for task, depth in sound_tasks(params) or [(PERMUTATION, 1)]]
+    return max(6 * work.weights * work.examples for work in works) * models_together(params)
 
 
 def memory_bytes(params: ActivationParameters) -> int:

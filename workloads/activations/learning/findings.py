@@ -37,6 +37,7 @@ from workloads.activations.learning.names import (
 from workloads.activations.parameters import GELUS
 
 MARGIN_PERCENT = 1.0  # of the drop-in claim
+SOLVED_NATS = 0.01  # held-out loss below which the right answer is given a probability above 99 %
 DEPTHS_FOR_ANY = 8  # "any depth" cannot be borne out by models that are less deep
 NO_TRAINING = "this run trains no model: choose “Learning” under “What is measured”"
 NOT_CHOSEN = {
@@ -163,8 +164,15 @@ def _above(
         f"{TASK_TITLES[task]}, depth {depth}" + (f"; {diverged}" if diverged and value is not None else ""),
         data="XOR" if task == XOR else "",
         reason=rows[0].reason if value is None else "",
-        flaws=_edges(estimates, "sound", task, depth, tuned),
+        flaws=(*_edges(estimates, "sound", task, depth, tuned), *_solved(losses)),
     )
+
+
+def _solved(baseline: Sequence[Estimate]) -> tuple[str, ...]:
+    """That the baseline has learned the task completely, where a ratio of what is left of the losses means nothing."""
+    if baseline and baseline[0].mean is not None and baseline[0].mean < SOLVED_NATS:
+        return (f"both have solved the task: the baseline's loss is {baseline[0].mean:.2g} nats, and a ratio of remainders means nothing",)
+    return ()
 
 
 def _gelu(estimates: Sequence[Estimate]) -> str:

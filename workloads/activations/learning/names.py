@@ -38,6 +38,7 @@ LONGER = "longer"
 OWN_RATE = "own_rate"
 GELU_RATE = "gelu_rate"
 BY_HAND = "by_hand"
+TRAINING_STEP = "training_step"  # of all reported seeds together, for joules
 
 DEPTH_TASKS = (DIGITS, TEXT)  # trained at every depth chosen; the others have one hidden layer, as published
 
@@ -57,6 +58,7 @@ LABELS = {
     OWN_RATE: "own learning rate",
     GELU_RATE: "GELU's learning rate",
     BY_HAND: "two hidden units set by hand",
+    TRAINING_STEP: "one training step",
     **TASK_TITLES,
 }
 

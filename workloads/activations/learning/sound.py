@@ -7,21 +7,24 @@ each function that is claimed to replace GELU also at GELU's rate (the unchanged
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from lab.measuring import energy
 from lab.records import Event, Phase, Progress, Record, Scalar
 from lab.statistics import Interval
+from lab.training.energy import step_arm
 from lab.training.fit import Point
+from lab.training.initialisation import initialise
 from lab.training.intervals import paired_relative_difference
 from lab.training.recipe import Recipe
 from lab.training.tuning import Grid, Tuned, TuningPoint, tune
 from lab.workload import Context
 from workloads.activations.functions import TECHNIQUES
 from workloads.activations.implementations import role_of
-from workloads.activations.learning.costs import sound_shares
+from workloads.activations.learning.costs import sound_shares, sound_tasks
 from workloads.activations.learning.names import (
     AGAINST_GELU,
     AGAINST_PHI6,
@@ -30,6 +33,7 @@ from workloads.activations.learning.names import (
     HELD_OUT_LOSS,
     OWN_RATE,
     TASK_TITLES,
+    TRAINING_STEP,
     TUNING_LOSS,
     VALIDATION_LOSS,
     dimensions,
@@ -62,6 +66,20 @@ def comparisons(params: ActivationParameters, context: Context) -> Generator[Eve
         for event in comparison(chosen, params, context):
             yield Progress(done + share * event.fraction, event.message) if isinstance(event, Progress) else event
         done += share
+
+
+def joules(params: ActivationParameters, context: Context) -> Generator[Event, None, None]:
+    """Joules of one training step of all reported seeds together, of every function on the last task at its greatest depth."""
+    name, depth = sound_tasks(params)[-1]
+    chosen = task(name, depth, params, context)
+    arms = []
+    for function in params.learning_functions:
+        recipe = chosen.recipe(function)
+        model = initialise(recipe.build(params.seeds), params.reported_seeds).to(context.device)
+        optimiser = recipe.optimiser(model, torch.full((params.seeds,), RATES[0], dtype=torch.float64))
+        arms.append(step_arm(function, TRAINING_STEP, role_of(function), model, optimiser, recipe.batches(params.reported_seeds)))
+    for event in energy(arms, params.energy, context, dimensions(name, depth)):
+        yield replace(event, whole_run=True) if isinstance(event, Record) else event
 
 
 def comparison(chosen: Task, params: ActivationParameters, context: Context) -> Iterator[Event]:
