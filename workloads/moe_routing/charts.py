@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.records import Chart, Estimate, StoredRecord
-from workloads.moe_routing import routing_charts
+from workloads.moe_routing import experts_charts, routing_charts
 
 
 def charts(estimates: Sequence[Estimate], records: Sequence[StoredRecord]) -> list[Chart]:
     """All figures that the summary has numbers for, in the page's order."""
-    return routing_charts.charts(estimates)
+    return [*routing_charts.charts(estimates), *experts_charts.charts(estimates)]

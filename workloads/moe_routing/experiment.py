@@ -7,13 +7,14 @@ of layers, then in each cell the sound routing study at its number of experts.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 
 import torch
 
 from lab.measuring import within
 from lab.records import Event, Phase, Progress, Protocol, Record, Role
 from lab.workload import Context
-from workloads.moe_routing import costs, counts, routing_study
+from workloads.moe_routing import character_study, costs, counts, routing_study, speed
 from workloads.moe_routing.model import HIDDEN
 from workloads.moe_routing.names import (
     ACTIVE,
@@ -41,7 +42,13 @@ def run(params: MoeRoutingParameters, context: Context) -> Iterator[Event]:
     if context.device_kind == "cuda":
         yield Phase("initialise the GPU", budgeted=False)
         torch.cuda.synchronize(context.device)
-    parts: dict[str, Part] = {"routing_published": routing_study.published, "routing_sound": routing_study.sound}
+    parts: dict[str, Part] = {
+        costs.ROUTING_PUBLISHED: routing_study.published,
+        costs.ROUTING_SOUND: routing_study.sound,
+        costs.LOSS_PUBLISHED: character_study.published,
+        costs.LOSS_SOUND: character_study.sound,
+        costs.SPEED: whole_run(speed.comparison),
+    }
     shares = costs.part_durations_s(params, context.device_kind, first=context.cell == 0)
     total = sum(shares.values())
     done = 0.0
@@ -50,6 +57,16 @@ def run(params: MoeRoutingParameters, context: Context) -> Iterator[Event]:
         yield from within(parts[name](params, context), done, after)
         done = after
     yield Progress(1.0, "done")
+
+
+def whole_run(part: Part) -> Part:
+    """The same part, its records belonging to no cell of the sweep: no number of experts of the routing study changes them."""
+
+    def marked(params: MoeRoutingParameters, context: Context) -> Generator[Event, None, None]:
+        for event in part(params, context):
+            yield replace(event, whole_run=True) if isinstance(event, Record) else event
+
+    return marked
 
 
 def counted(params: MoeRoutingParameters) -> Iterator[Record]:

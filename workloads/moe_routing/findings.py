@@ -10,6 +10,10 @@ from workloads.moe_routing.names import (
     ACTIVE,
     BLOCK_ACTIVE,
     COUNT,
+    DENSE_ACTIVE,
+    DENSE_ACTIVE_SMALL,
+    DENSE_TOTAL,
+    EAGER,
     EGYPTIAN_LAYER,
     GAIN,
     INACTIVE,
@@ -17,25 +21,51 @@ from workloads.moe_routing.names import (
     LOAD_ENTROPY,
     LOSS,
     LOSS_REDUCTION,
+    MIXTURES,
     RELATIVE_GAIN,
     ROUTING,
     SMALL,
+    SMALL_ALIGNED,
     STANDARD,
     TEST_ACCURACY,
+    TEST_LOSS,
+    TRAIN_LOSS,
     high,
     low,
 )
 from workloads.moe_routing.routings import EGYPTIAN, EQUAL, ROUTINGS
 
+DENSE_OF = {STANDARD: DENSE_ACTIVE, SMALL: DENSE_ACTIVE_SMALL, SMALL_ALIGNED: DENSE_ACTIVE_SMALL}  # of the same active operations
 NO_ROUTING = "this run was not asked to measure routing under this protocol"
 NO_LOSS = "this run was not asked to train character models under this protocol"
 PROTOCOLS: tuple[Protocol, ...] = ("published", "sound")
 
 
 def pairs(means: Sequence[Estimate]) -> list[tuple[Estimate, Estimate]]:
-    """Which means of one cell are compared: every routing against equal weights."""
-    routings = [mean for mean in means if mean.arm in ROUTINGS and mean.mean is not None]
-    return [(mean, other) for other in routings if other.arm == EQUAL for mean in routings if mean.arm != EQUAL]
+    """Which means of one cell are compared.
+
+    Every routing against equal weights. Of layers: each mixture against the dense FFN of its own active operations and against that of all
+    parameters; small experts against standard ones of the same implementation, and a rounded width against the published one; each
+    implementation against the loop over experts. Of losses: everything against the standard experts.
+    """
+    found = [mean for mean in means if mean.mean is not None]
+    if any(mean.arm in ROUTINGS for mean in found):
+        return [(mean, other) for other in found if other.arm == EQUAL for mean in found if mean.arm != EQUAL]
+    if any(mean.dimensions["part"] == LOSS for mean in found):
+        return [(mean, other) for other in found if other.arm == STANDARD for mean in found if mean.arm != STANDARD]
+    return [(mean, other) for mean in found for other in found if _compared(mean, other)]
+
+
+def _compared(mean: Estimate, other: Estimate) -> bool:
+    """Whether one timed layer is compared with another."""
+    if mean.arm not in MIXTURES or mean is other:
+        return False
+    if other.arm in (DENSE_OF[mean.arm], DENSE_TOTAL):
+        return True
+    if mean.arm == other.arm:
+        return other.implementation == EAGER
+    wanted = {SMALL: STANDARD, SMALL_ALIGNED: SMALL}
+    return other.arm == wanted.get(mean.arm) and other.implementation == mean.implementation
 
 
 def measure(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
@@ -202,4 +232,14 @@ def _loss(claim: Claim, protocol: Protocol, estimates: Sequence[Estimate]) -> li
     found = _rows(estimates, LOSS, protocol, LOSS_REDUCTION, SMALL)
     if not found:
         return [Measured(claim.id, protocol, "published", LOSS_REDUCTION, None, reason=NO_LOSS)]
-    return [_with_ends(claim, row, "published" if protocol == "published" else "best", row.n, "", estimates) for row in found]
+    comparison: Comparison = "published" if protocol == "published" else "best"
+    metric, what = (TRAIN_LOSS, "training") if protocol == "published" else (TEST_LOSS, "test")
+    measured = []
+    for row in found:
+        losses = [_last(estimates, row, arm, metric) for arm in (SMALL, STANDARD)]
+        said = f"{LABELS[SMALL]} against {LABELS[STANDARD]}, {row.dimensions['data']}"
+        if all(e is not None and e.mean is not None for e in losses):
+            said += f", {what} loss " + " against ".join(f"{e.mean:.4f}" for e in losses if e is not None and e.mean is not None) + " nats"
+        n = next((e.n for e in losses if e is not None), 0)
+        measured.append(_with_ends(claim, row, comparison, n, said, estimates))
+    return measured

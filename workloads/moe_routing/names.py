@@ -16,7 +16,7 @@ MIXTURES = (STANDARD, SMALL, SMALL_ALIGNED)
 EGYPTIAN_LAYER = "egyptian_layer"
 
 BATCHED, EAGER, GROUPED, FUSED = "batched", "eager", "grouped", "fused"
-TEST, CURVE = "test", "curve"
+PRODUCTS = "products"  # a dense FFN as the framework computes it
 
 ACTIVE, BLOCK_ACTIVE, TOTAL, INACTIVE = "active_parameters", "block_active_parameters", "total_parameters", "inactive_share"
 TRAIN_LOSS, VALIDATION_LOSS, TEST_LOSS = "train_loss", "validation_loss", "test_loss"
@@ -27,6 +27,7 @@ TOKEN_ENTROPY, LOAD_ENTROPY, EXPERT_LOAD = "token_entropy", "load_entropy", "exp
 ROUTER_GRADIENT = "router_gradient"
 DROPPED = "dropped_share"
 TRAINING_TIME = "training_s"
+WIDTH, FLOP = "ffn_width", "flop_per_call"
 
 # Differences of an arm from its baseline with their intervals over seeds and test items: absolute, and relative to the baseline.
 GAIN, RELATIVE_GAIN, LOSS_REDUCTION = "accuracy_gain", "relative_accuracy_gain", "relative_loss_reduction"
@@ -67,5 +68,6 @@ LABELS = {
     EAGER: "loop over experts",
     GROUPED: "grouped product",
     FUSED: "grouped product, own routing kernels",
+    PRODUCTS: "PyTorch",
     COUNT: "count",
 }
