@@ -69,6 +69,7 @@ SMALLEST = {
         "segment_s": "0.001",
         "looks": "1",
     },
+    "entropy_stopping": {"epochs": "4", "seeds": "2", "window": "1", "patience": "1", "schedules": "2", "tuned": "false", "segment_s": "0.001"},
     "moe_routing": {"studies": "routing", "steps": "2", "seeds": "2", "rates": "1"},
     "moe_routing/experts": {
         "studies": "loss,speed",

@@ -1,0 +1,94 @@
+"""What a training costs until a rule stops it, from what one step and one evaluation cost. Light: plain Python.
+
+A training of e epochs under a rule costs e · (steps per epoch · cost of a step + cost of an evaluation, where the rule needs one after
+every epoch); a schedule or budget that was fixed beforehand needs none. What one step and one evaluation of a single model cost is
+measured (``part`` "cost" of the records).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lab.energy import ENERGY as ENERGY_METRIC
+from lab.records import Estimate
+from workloads.entropy_stopping.names import COST, EVALUATION, STEP, STEPS_PER_EPOCH
+
+LATENCY, DEVICE_TIME = "latency_s", "device_time_s"
+
+
+@dataclass(frozen=True)
+class UnitCosts:
+    """Cost of one training step and of one evaluation, both in ``unit``, each with the half-width of its 95 % interval.
+
+    ``metric`` is what was measured; ``unit`` "epochs" counts epochs, and an evaluation costs nothing.
+    """
+
+    metric: str
+    unit: str
+    steps_per_epoch: int
+    step: float
+    evaluation: float
+    step_error: float = 0.0
+    evaluation_error: float = 0.0
+
+    @property
+    def title(self) -> str:
+        """What the cost is, for an axis."""
+        return {
+            ENERGY_METRIC: "Energy of one training",
+            DEVICE_TIME: "Time of one training on the device",
+            LATENCY: "Time of one training",
+        }.get(self.metric, "Epochs trained")
+
+    def epoch(self, *, watched: bool) -> float:
+        """Of one epoch, with its evaluation where the rule watches."""
+        return self.steps_per_epoch * self.step + (self.evaluation if watched else 0.0)
+
+    def of(self, epochs: float, *, watched: bool) -> float:
+        """Of a training of ``epochs`` epochs."""
+        return epochs * self.epoch(watched=watched)
+
+    def error(self, epochs: float, epochs_error: float, *, watched: bool) -> float:
+        """Half-width of the 95 % interval of that, where ``epochs`` has ``epochs_error``: independent errors in quadrature."""
+        unit = math.hypot(self.steps_per_epoch * self.step_error, self.evaluation_error if watched else 0.0)
+        return math.hypot(epochs * unit, epochs_error * self.epoch(watched=watched))
+
+    def saved_percent(self, epochs: float, budget: float, *, watched: bool) -> float:
+        """100 · (1 − cost / cost of ``budget`` epochs without any evaluation)."""
+        return 100 * (1 - self.of(epochs, watched=watched) / self.of(budget, watched=False))
+
+
+def in_epochs() -> UnitCosts:
+    """The published count: energy is the number of epochs, and looking at the test set is free."""
+    return UnitCosts("epochs", "", 1, 1.0, 0.0)
+
+
+def measured(estimates: Sequence[Estimate], model: str) -> list[UnitCosts]:
+    """What was measured of ``model``, the best first: joules, time on the device, time per call."""
+    rows = [e for e in estimates if e.dimensions["part"] == COST and e.dimensions["model"] == model and e.mean is not None]
+    steps = next((int(e.mean or 0) for e in rows if e.metric == STEPS_PER_EPOCH), 0)
+    means = {(e.metric, e.arm): (e.mean or 0.0, _half_width(e)) for e in rows if e.statistic == "mean"}
+    return unit_costs(means, steps) if steps else []
+
+
+def unit_costs(means: Mapping[tuple[str, str], tuple[float, float]], steps_per_epoch: int) -> list[UnitCosts]:
+    """The costs of those metrics that both arms have; ``means`` holds (mean, half-width of its interval) by (metric, arm)."""
+    return [
+        UnitCosts(
+            metric,
+            unit,
+            steps_per_epoch,
+            step=means[metric, STEP][0],
+            evaluation=means[metric, EVALUATION][0],
+            step_error=means[metric, STEP][1],
+            evaluation_error=means[metric, EVALUATION][1],
+        )
+        for metric, unit in ((ENERGY_METRIC, "J"), (DEVICE_TIME, "s"), (LATENCY, "s"))
+        if (metric, STEP) in means and (metric, EVALUATION) in means
+    ]
+
+
+def _half_width(e: Estimate) -> float:
+    return (e.ci_high - e.ci_low) / 2 if e.ci_low is not None and e.ci_high is not None else 0.0
