@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab.records import Scalar
 
 FFT_MIX, ATTENTION, FNET, CONVOLUTION = "fft_mix", "attention", "fnet", "depthwise_conv"
-PROJECTION, COPY = "projection", "copy"
+PROJECTION, COPY = "projection", "memory_pass"
 PEERS = (FNET, CONVOLUTION)
 LIMITS = (PROJECTION, COPY)  # what no FFT-Mix layer can do without
 

@@ -50,6 +50,15 @@ def _arm(e: Estimate) -> str:
     return LABELS[e.arm]
 
 
+def _seeds(n: int) -> str:
+    return f"{n} seed{'s' if n != 1 else ''}"
+
+
+def _headed(title: str, after_words: bool) -> str:
+    """A task's title as the beginning of a heading, unless words stand before it."""
+    return title if after_words else title[0].upper() + title[1:]
+
+
 def _of_task(estimates: Sequence[Estimate], metric: str, task: str, part: str = SOUND_TRAINING) -> list[Estimate]:
     return [
         e
@@ -72,11 +81,11 @@ def _by_distance(estimates: Sequence[Estimate], task: str) -> Chart | None:
         return None
     distances = sorted({number(e, "distance") for e in rows})
     reach = int(_reach(estimates))
-    seeds = rows[0].dimensions["seeds"]
+    seeds = int(rows[0].dimensions["seeds"])
     inside = {f"longest window, {reach}": float(reach)} if distances[0] <= reach <= distances[-1] else {}
     return Chart(
         key=f"distance_{task}",
-        title=f"{TASKS[task].capitalize()}: accuracy against distance",
+        title=f"{_headed(TASKS[task], False)}: accuracy against distance",
         kind="line" if len(distances) > 1 else "bar",
         x_title="Distance of the answer from the question",
         x_unit="tokens",
@@ -88,7 +97,7 @@ def _by_distance(estimates: Sequence[Estimate], task: str) -> Chart | None:
         series=lines(rows, "distance", name=_arm),
         limits=_chance(estimates, task),
         marks=inside,
-        alt=f"Test accuracy of {TASKS[task]} over the distance of the answer by mixer, mean of {seeds} seeds; chance is a line.",
+        alt=f"Test accuracy of {TASKS[task]} over the distance of the answer by mixer, mean over {_seeds(seeds)}; chance is a line.",
         takeaway=f"{DISTANCE_TAKEAWAY[task]} {_distance_in_words(rows, distances)}",
     )
 
@@ -144,8 +153,7 @@ def _gains(estimates: Sequence[Estimate]) -> Chart | None:
         series=tuple(series),
         limits={"attention": 0.0},
         alt="Difference of test accuracy to attention by task and mixer, with 95 % intervals for other seeds and test items.",
-        takeaway=f"{seeds} seed{'s' if seeds != 1 else ''} of each, paired by seed and test item."
-        + ("" if seeds >= 5 else " An interval needs at least 5."),
+        takeaway=f"{_seeds(seeds)} of each, paired by seed and test item." + ("" if seeds >= 5 else " An interval needs at least 5."),
     )
 
 
@@ -171,7 +179,7 @@ def _curve(estimates: Sequence[Estimate], part: str, task: str, metric: str) -> 
 
     return Chart(
         key=f"{metric}_{part}_{task}".replace(" ", "_"),
-        title=f"{'Published protocol, ' if published else ''}{TASKS[task]}: {what.lower()} while training",
+        title=f"{'Published protocol, ' if published else ''}{_headed(TASKS[task], published)}: {what.lower()} while training",
         kind="line" if len(steps) > 1 else "bar",
         x_title="Epoch" if published else "Step",
         y_title=what,

@@ -36,7 +36,7 @@ def layers(sizes):
             ("attention", "sdpa_flash"): 1e-9 * 2 * n * n,
             ("fnet", "eager"): 3e-6 * 2 * n,
             ("projection", "eager"): 0.3e-6 * 2 * n,
-            ("copy", "eager"): 0.2e-6 * 2 * n,
+            ("memory_pass", "eager"): 0.2e-6 * 2 * n,
         }
         rows += side_by_side(times, dimensions=dimensions)
     return rows
