@@ -7,12 +7,12 @@ from lab.parameters import Plan
 from lab.shared_parameters import ITEM_BYTES
 from lab.workload import DeviceKind, MemoryNeed
 from workloads.spectral_sparse_attention.paper import FIGURE3A, FIGURE3B, TABLE6
-from workloads.spectral_sparse_attention.parameters import EXACT_SPECTRUM_N, SsaParameters, energy_cells, longest
+from workloads.spectral_sparse_attention.parameters import EXACT_SPECTRUM_N, SsaParameters, energy_cells, longest, nearest_root
 
 # What this machine may hold of one N × N table of naive attention (scores, weights and a temporary), and what a reader may be made to wait.
 NAIVE_BYTES = {"cpu": 2 << 30, "cuda": 32 << 30}
 NAIVE_TABLES = 3  # logits, weights, and one while the scale is applied
-LONGEST_CALL_S = {"cpu": 2.0, "cuda": 0.5}
+LONGEST_CALL_S = {"cpu": 2.0, "cuda": 0.2}
 FIDELITY_N = {"cpu": 2048, "cuda": 1 << 17}  # longest sequence compared with float64 dense attention
 GRADIENT_N = {"cpu": 1024, "cuda": 4096}  # its gradients need the N × N table
 OBSERVATIONS = (10, 20, 40)
@@ -136,10 +136,11 @@ def _speed_s(cell: SsaParameters, device_kind: DeviceKind) -> float:
 
 
 def _reference_s(n: int, head_dim: int, device_kind: DeviceKind, arms: int) -> float:
-    """Of one data set: a table of dense attention and ``arms`` sparse outputs, from many small operations."""
-    table_s = attention_flop(n * n, head_dim) / (FLOP_PER_S[device_kind] / 8)
-    small = (n // 64 + 100) * 20 * OPERATION_S[device_kind]
-    return table_s + arms * (small + 0.2 * table_s)
+    """Of one data set: a table of dense attention, ``arms`` sparse outputs, and the host's small operations for clusters and blocks."""
+    table_s = attention_flop(n * n, head_dim) / (FLOP_PER_S[device_kind] / 4)
+    blocks = n // 64 if device_kind == "cpu" else n * n >> 24
+    operations = (nearest_root(n) + 25) * OPERATIONS_PER_STEP + arms * blocks * OPERATIONS_PER_BLOCK
+    return table_s * (1 + 0.2 * arms) + operations * OPERATION_S[device_kind]
 
 
 def _whole_run_s(plan: Plan, device_kind: DeviceKind) -> float:
