@@ -1,1 +1,1 @@
-"""Activation speed: GELU, SiLU and ReLU against Phi6Simple, ZetaLn2 and other cyclotomic polynomials."""
+"""Activation functions: what GELU, SiLU, ReLU, Phi6Simple, ZetaLn2 and other polynomials cost, and how models learn with them."""

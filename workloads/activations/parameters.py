@@ -184,7 +184,7 @@ class ActivationParameters(Parameters):
         5, title="Seeds", help="Learning: trainings that are reported, paired between the functions.", ge=5, le=30, step=1
     )
     tuning_seeds: int = parameter(
-        2,
+        1,
         title="Seeds of tuning",
         help="Learning: trainings at each learning rate that is tried; none of them is reported.",
         ge=1,
@@ -192,7 +192,7 @@ class ActivationParameters(Parameters):
         step=1,
     )
     rates: int = parameter(
-        3,
+        5,
         title="Learning rates",
         help="Learning: rates of the first grid of each function (two decades); beyond an edge more are tried where the best lies on it.",
         ge=3,
@@ -326,7 +326,7 @@ def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
             return {**quick, **trainings, "n": 1 << 26, "functions": functions, "implementations": ("numpy", "eager", "fused")}
         return {**quick, "n": [1 << 12, 1 << 16, 1 << 22]}
     powers = (10, 14, 18, 22, 26, 28) if device_kind == "cuda" else (10, 14, 18, 22, 24)
-    learning: dict[str, Any] = {"depths": ("1", "2", "4", "8"), "width": 128, "steps": 1000, "batch_size": 32, "rates": 5}
+    learning: dict[str, Any] = {"depths": ("1", "2", "4", "8"), "width": 128, "steps": 1000, "batch_size": 32, "tuning_seeds": 2}
     chosen = ("published", "mlp", "character") if device_kind == "cuda" else ("published", "mlp")
     return {
         **ffn,

@@ -101,10 +101,15 @@ def _lower(claim: Claim, comparison: Comparison, ratio: Estimate, task: str, est
         high,
         ratio.n,
         pair=f"{_title(ratio.arm)} against {_title(ratio.baseline_arm)}, {TASK_TITLES[task]}, training loss, {LABELS[ratio.implementation]}"
-        + (_missing_seeds(ratio)),
+        + _missing_seeds(ratio)
+        + _quadratic(task),
         data="XOR" if task == XOR else "",
         flaws=_edges(estimates, "published", task, 1, (ratio.arm, ratio.baseline_arm)) if own else (),
     )
+
+
+def _quadratic(task: str) -> str:
+    return "; a quadratic represents this label exactly, see its control in the charts" if task == XOR else ""
 
 
 def _missing_seeds(ratio: Estimate) -> str:
@@ -161,7 +166,7 @@ def _above(
         high,
         losses[0].n if losses else 0,
         pair=f"{_title(arm)} ({LABELS[recipe]}) against {_title(baseline)} ({LABELS[OWN_RATE]}), held-out loss, "
-        f"{TASK_TITLES[task]}, depth {depth}" + (f"; {diverged}" if diverged and value is not None else ""),
+        f"{TASK_TITLES[task]}, depth {depth}" + (f"; {diverged}" if diverged and value is not None else "") + _quadratic(task),
         data="XOR" if task == XOR else "",
         reason=rows[0].reason if value is None else "",
         flaws=(*_edges(estimates, "sound", task, depth, tuned), *_solved(losses)),

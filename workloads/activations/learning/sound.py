@@ -106,7 +106,7 @@ def comparison(chosen: Task, params: ActivationParameters, context: Context) -> 
         yield Progress((index + 1) / len(functions), f"{title}, {function}")
     yield Phase("test", title)
     trained = [arm for entry in models for arm in _tested(*entry, chosen, reported)]
-    yield from _results(trained, tuned, chosen, params, context)
+    yield from _results(trained, chosen, params, context)
 
 
 def _rates(function: str, tuned: dict[str, Tuned]) -> list[tuple[str, float]]:
@@ -199,9 +199,7 @@ def _tested(
         yield Trained(function, recipe, items[own], lost[own])
 
 
-def _results(
-    trained: Sequence[Trained], tuned: dict[str, Tuned], chosen: Task, params: ActivationParameters, context: Context
-) -> Iterator[Record]:
+def _results(trained: Sequence[Trained], chosen: Task, params: ActivationParameters, context: Context) -> Iterator[Record]:
     """Held-out losses per seed; each arm against GELU, and ZetaLn2 against Phi6Simple."""
     where = dimensions(chosen.name, chosen.depth)
     for arm in trained:
