@@ -28,7 +28,7 @@ def settings(params: SsaParameters, n: int) -> dict[str, Recipe]:
 
 def quality_of(case: Case, k: int, seed: int) -> float:
     """Q = (λ_(k+1) − λ_k)/λ_N of dense attention's symmetrised Laplacian: exact up to N = 1,024, by Lanczos above."""
-    matrix = graph.normalised(graph.symmetrised(graph.dense_weights(case.tokens.query, case.tokens.key, causal=case.causal)))
+    matrix = graph.normalised(graph.symmetrised(graph.dense_logits(case.tokens.query, case.tokens.key, causal=case.causal)))
     n = len(matrix)
     if n <= EXACT_SPECTRUM_N:
         values = 1 - torch.linalg.eigvalsh(matrix).flip(0)

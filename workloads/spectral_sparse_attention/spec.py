@@ -17,23 +17,24 @@ re-weighted; *re-weighted* they count (keys outside)/s times, which makes their 
 Lloyd steps. The fast version computes the same function at its own clusters, with samples shared by blocks of 128 queries and a cheaper
 clustering; before it is timed its attention is compared with float64 at the clusters and samples that it found.
 
-**Time** is that of a whole call, projection, clustering and sampling included, in mirrored passes over all arms on inputs that rotate. *As
-published*: eager SSA against naive dense attention, which stores its N × N table. *Best against best*: the fastest SSA against the fastest
-fused attention of this machine. The exponent is fitted through the five longest sequences of a sweep. A crossover is interpolated between
-the last N at which SSA is clearly slower and the first at which it is clearly faster; these two are its interval. What is too large or
-too slow at an N is left out with its reason; the rest is measured all the same.
+**Time** is that of a whole call, projection, clustering and sampling included, in mirrored passes over all arms on inputs that rotate.
+*As published*: eager SSA against naive dense attention, which stores its N × N table. *Best against best*: the fastest SSA against the
+fastest fused attention of this machine. The exponent is fitted through the five longest sequences of a sweep. A crossover is interpolated
+between the last N at which SSA is clearly slower and the first at which it is clearly faster; these two are its interval. What is too
+large or too slow at an N is left out with its reason; the rest is measured all the same.
 
 **Fidelity** compares outputs with dense attention computed in float64 from the same fp32 inputs, over several data sets: cosine of the
-flattened outputs, mean cosine of tokens, relative error, norm ratio. Gradients are those of ⟨Y, G⟩ for a random G, with clusters and samples held
-fixed. Rivals keep as many edges as SSA: fewer clusters without samples, random clusters, a sliding window; the mean of V keeps none.
+flattened outputs, mean cosine of tokens, relative error, norm ratio. Gradients are those of ⟨Y, G⟩ for a random G, with clusters and
+samples held fixed. Rivals keep as many edges as SSA: fewer clusters without samples, random clusters, a sliding window; the mean of V
+keeps none.
 
-**Spectra** are those of the symmetric normalised Laplacian I − D^−½ W D^−½ of W = exp(QKᵀ/√d). Algorithm 2 samples directed edges, so
-its graph is not symmetric even where q = k: it is symmetrised, (W + Wᵀ)/2, where theory needs it, a departure from the source; its own complex
-eigenvalues stand beside it (Arnoldi). Up to N = 1,024 every eigenvalue is computed, above that the leading ones by block Lanczos with
-full reorthogonalisation, whose residuals bound the error. Angles: sines of the principal angles between the spaces of the first k
-eigenvectors, against Davis and Kahan's bound with the factor 2 that it needs when the gap is that of one matrix alone; a bound of 1 or more is called
-vacuous. Mixing: steps until the walk from the worst token is within 1 % of its stationary distribution in total variation, of the directed
-walk itself.
+**Spectra** are those of the symmetric normalised Laplacian I − D^−½ W D^−½ of W = exp(QKᵀ/√d). Algorithm 2 samples directed edges, so its
+graph is not symmetric even where q = k: it is symmetrised, (W + Wᵀ)/2, where theory needs it, a departure from the source; its own
+complex eigenvalues stand beside it (Arnoldi). Up to N = 1,024 every eigenvalue is computed, above that the leading ones by block Lanczos
+with full reorthogonalisation, whose residuals bound the error. Angles: sines of the principal angles between the spaces of the first k
+eigenvectors, against Davis and Kahan's bound with the factor 2 that it needs when the gap is that of one matrix alone; a bound of 1 or
+more is called vacuous. Mixing: steps until the walk from the worst token is within 1 % of its stationary distribution in total variation,
+of the directed walk itself.
 
 **Table 6** leaves out spread, sharpness, values and more. It is run at the run's own settings and at those of a fixed grid that come
 nearest to two of its rows; only the other rows are judged at these, and the best verdict is then "reproducible with settings".

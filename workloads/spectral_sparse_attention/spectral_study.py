@@ -123,25 +123,25 @@ def _one(study: Study, seed: int, first: bool) -> Iterator[Event]:
     tokens = study.tokens(study.n, seed)
     clusters = cluster(tokens.query, study.k, m=params.m, seed=seed, steps=params.kmeans_steps)
     samples = study.draw(clusters, study.s, seed)
-    weights = {
-        DENSE: graph.dense_weights(tokens.query, tokens.key, causal=params.causal),
-        SSA: graph.sparse_weights(tokens.query, tokens.key, clusters, samples, causal=params.causal),
-        REWEIGHTED: graph.sparse_weights(tokens.query, tokens.key, clusters, samples, weighted=True, causal=params.causal),
+    logits = {
+        DENSE: graph.dense_logits(tokens.query, tokens.key, causal=params.causal),
+        SSA: graph.sparse_logits(tokens.query, tokens.key, clusters, samples, causal=params.causal),
+        REWEIGHTED: graph.sparse_logits(tokens.query, tokens.key, clusters, samples, weighted=True, causal=params.causal),
     }
     if first:
         for arm in (DENSE, SSA):
-            yield from _attention_map(study, arm, graph.transition(weights[arm]), clusters)
-    matrices = {arm: graph.normalised(graph.symmetrised(w)) for arm, w in weights.items()}
+            yield from _attention_map(study, arm, graph.transition(logits[arm]), clusters)
+    matrices = {arm: graph.normalised(graph.symmetrised(w)) for arm, w in logits.items()}
     spectra: dict[str, Spectrum] = {}
     for arm, matrix in matrices.items():
         spectra[arm] = yield from _spectrum(study, arm, matrix, seed, first)
-        yield from _levels(study, arm, spectra[arm], weights[arm], seed)
-        yield study.record(arm, "density", graph.density(weights[arm]), seed)
+        yield from _levels(study, arm, spectra[arm], logits[arm], seed)
+        yield study.record(arm, "density", graph.density(logits[arm]), seed)
     for arm in (SSA, REWEIGHTED):
         yield from _compared(study, arm, spectra, matrices, seed)
-    yield from _mixing(study, weights, spectra, seed)
+    yield from _mixing(study, logits, spectra, seed)
     if first:
-        yield from _directed(study, weights[SSA])
+        yield from _directed(study, logits[SSA])
 
 
 def _spectrum(study: Study, arm: str, matrix: Tensor, seed: int, first: bool) -> Generator[Event, None, Spectrum]:
@@ -176,11 +176,11 @@ def shown_indices(k: int, known: int) -> list[int]:
     return sorted(i for i in leading | {k, k + 1} | rest if 1 <= i <= known)
 
 
-def _levels(study: Study, arm: str, spectrum: Spectrum, weights: Tensor, seed: int) -> Iterator[Record]:
+def _levels(study: Study, arm: str, spectrum: Spectrum, logits: Tensor, seed: int) -> Iterator[Record]:
     yield study.record(arm, "lambda_2", spectrum.second, seed)
     yield study.record(arm, "gap", spectrum.gap, seed)
     yield study.record(arm, "quality", spectrum.quality, seed)
-    bound = mixing_bound(graph.symmetrised(weights), spectrum.second)
+    bound = mixing_bound(graph.rarest(graph.symmetrised(logits)), spectrum.second)
     yield study.record(arm, "mixing_bound", bound, seed, reason="λ₂ is 0 within rounding: the graph falls apart")
 
 
@@ -198,7 +198,7 @@ def _compared(study: Study, arm: str, spectra: dict[str, Spectrum], matrices: di
     yield study.record(arm, "printed_bound", found.printed, seed)
 
 
-def _mixing(study: Study, weights: dict[str, Tensor], spectra: dict[str, Spectrum], seed: int) -> Iterator[Record]:
+def _mixing(study: Study, logits: dict[str, Tensor], spectra: dict[str, Spectrum], seed: int) -> Iterator[Record]:
     """Mixing times of the walks themselves, and their ratio to dense attention's; a causal walk never leaves the first token."""
     reason = ""
     if study.params.causal:
@@ -209,19 +209,19 @@ def _mixing(study: Study, weights: dict[str, Tensor], spectra: dict[str, Spectru
         for arm in (SSA, REWEIGHTED):
             yield study.record(arm, "mixing_ratio", None, seed, reason=reason)
         return
-    times = {arm: mixing_time(graph.transition(w)) for arm, w in weights.items()}
+    times = {arm: mixing_time(graph.transition(w)) for arm, w in logits.items()}
     for arm, steps in times.items():
         yield study.record(arm, "mixing_time", steps, seed, reason="" if math.isfinite(steps) else "does not mix within 2⁴⁰ steps")
         if arm != DENSE:
             yield study.record(arm, "mixing_ratio", steps / times[DENSE], seed, reason="one of the walks does not mix within 2⁴⁰ steps")
 
 
-def _directed(study: Study, weights: Tensor) -> Iterator[Record]:
+def _directed(study: Study, logits: Tensor) -> Iterator[Record]:
     """Leading eigenvalues 1 − μ of the random-walk Laplacian of algorithm 2's directed graph, complex, by Arnoldi."""
     from scipy.sparse.linalg import eigs
 
     count = min(study.k + 1, DIRECTED_EIGENVALUES)
-    walk = graph.transition(weights).cpu().numpy()
+    walk = graph.transition(logits).cpu().numpy()
     if study.n <= BOUND_N:
         every = np.linalg.eigvals(walk)
         yield study.record(SSA, "complex_share", float((np.abs(every.imag) > ROUNDING).mean()), implementation=DIRECTED)
@@ -251,7 +251,7 @@ def _error_against_samples(study: Study, seed: int) -> Iterator[Record]:
     params, n = study.params, min(BOUND_N, study.n)
     k, counts = params.planted_clusters(n), [n // share for share in BOUND_SAMPLES]
     tokens = study.tokens(n, seed)
-    dense = graph.normalised(graph.symmetrised(graph.dense_weights(tokens.query, tokens.key, causal=params.causal)))
+    dense = graph.normalised(graph.symmetrised(graph.dense_logits(tokens.query, tokens.key, causal=params.causal)))
     true = exact_spectrum(dense, k)
     partitions = {
         SSA: cluster(tokens.query, k, m=params.m, seed=seed, steps=params.kmeans_steps),
@@ -261,8 +261,8 @@ def _error_against_samples(study: Study, seed: int) -> Iterator[Record]:
         sines = []
         for s in counts:
             samples = study.draw(clusters, s, seed)
-            weights = graph.sparse_weights(tokens.query, tokens.key, clusters, samples, weighted=arm == REWEIGHTED, causal=params.causal)
-            matrix = graph.normalised(graph.symmetrised(weights))
+            logits = graph.sparse_logits(tokens.query, tokens.key, clusters, samples, weighted=arm == REWEIGHTED, causal=params.causal)
+            matrix = graph.normalised(graph.symmetrised(logits))
             found = davis_kahan(true, exact_spectrum(matrix, k), dense, matrix)
             sines.append(found.frobenius)
             yield study.record(arm, "sine_frobenius", found.frobenius, seed, part=BOUND, n=n, s=s)

@@ -147,9 +147,9 @@ def mixing_time(walk: Tensor, epsilon: float = MIXING_EPSILON) -> float:
     return steps + (math.log(before) - math.log(epsilon)) / (math.log(before) - math.log(after))
 
 
-def mixing_bound(weights: Tensor, second: float, epsilon: float = MIXING_EPSILON) -> float:
-    """log(1/(ε π_min)) / λ_2, the source's bound on the mixing time of a symmetric graph; infinite where λ_2 is 0 within rounding."""
-    if second < ROUNDING:
-        return math.inf
-    degrees = weights.sum(1)
-    return math.log(float(degrees.sum() / degrees.min()) / epsilon) / second
+def mixing_bound(log_rarest: float, second: float, epsilon: float = MIXING_EPSILON) -> float:
+    """ln(1/(ε π_min)) / λ_2, the source's bound on the mixing time of a symmetric graph; infinite where λ_2 is 0 within rounding.
+
+    ``log_rarest``: ln π_min.
+    """
+    return math.inf if second < ROUNDING else -(math.log(epsilon) + log_rarest) / second

@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import os
+import pickle
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,7 +182,7 @@ def _cached(path: Path, data: Dataset, device: str) -> TextModel | None:
         model = build(1, data.n_classes).to(device)
         model.load_state_dict(kept["parameters"])
         return TextModel(model.eval(), data, tuple((int(a), float(b), float(c)) for a, b, c in kept["curve"]), device)
-    except (OSError, KeyError, RuntimeError, ValueError, EOFError):
+    except (OSError, KeyError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
         return None
 
 
