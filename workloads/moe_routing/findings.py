@@ -210,7 +210,7 @@ def _active(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
 
 def _inactive(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
     value = _exact(estimates, "published", INACTIVE, EGYPTIAN_LAYER)
-    reason = "with more than three experts the share is set by how many are chosen, 1 − 3/E of them: no figure of the technique"
+    reason = "With more than three experts the share is set by how many are chosen, 1 − 3/E of them: no figure of the technique"
     return [
         Measured(
             claim.id,
@@ -220,7 +220,7 @@ def _inactive(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
             value,
             n=1,
             exact=True,
-            pair="all three experts have a weight above 0, so all of them run for every token",
+            pair="All three experts have a weight above 0, so all of them run for every token",
             reason="" if value is not None else "not counted",
         ),
         Measured(claim.id, "sound", "best", INACTIVE, None, reason=reason),

@@ -229,7 +229,6 @@ def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
         return {**shape, "studies": ("routing", "speed"), "tasks": ("spiral",), "segment_s": 0.02, "looks": 1}
     return {
         **shape,
-        "n_experts": [3, 8],
         "studies": ("routing", "loss", "speed"),
         "tasks": ("spiral", "digits", "text"),
         "rates": 5,

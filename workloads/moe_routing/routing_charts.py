@@ -117,6 +117,8 @@ def _accuracy(study: Study, rows: Sequence[Estimate]) -> Chart | None:
         alt=f"{what} accuracy of each routing over training steps with 95 % intervals over seeds, {_where(study)}.",
         takeaway=takeaway,
         interval="95 % interval over seeds",
+        # Before training a model names one or two classes: its accuracy is anything, and the interval over seeds would squeeze the rest.
+        y_range=(0.0, 100.0 if ceiling is None or ceiling >= 99 else 50.0),
     )
 
 
@@ -127,6 +129,8 @@ def _relative(study: Study, rows: Sequence[Estimate]) -> Chart | None:
     if not names:
         return None
     relative = {name: values.get((name, RELATIVE_GAIN)) for name in names}
+    ends = [values.get((name, end)) or 0.0 for name in names for end in (low(GAIN), GAIN, high(GAIN))]
+    margin = 0.05 * (max(*ends, 0.0) - min(*ends, 0.0)) or 1.0
     said = "; ".join(f"{LABELS[name]} {value:+.1f} %" for name, value in relative.items() if value is not None)
     return Chart(
         key=_key(study, "routing_gain"),
@@ -148,6 +152,7 @@ def _relative(study: Study, rows: Sequence[Estimate]) -> Chart | None:
         alt=f"Difference in test accuracy of each routing from equal weights in points, with 95 % intervals, {_where(study)}.",
         takeaway=f"In points of accuracy. The claim's 8.8 % is relative; relative to equal weights these are: {said}.",
         interval="95 % interval for other seeds and test items",
+        y_range=(min(*ends, 0.0) - margin, max(*ends, 0.0) + margin),
     )
 
 
