@@ -26,7 +26,7 @@ from lab.timing import Arm, DeviceTimeSampler, Excluded, LatencySampler, Sampler
 from workloads.spectral_sparse_attention import data, dense, eager, fast, fast_clustering, fused, reference, rivals, sampling
 from workloads.spectral_sparse_attention.clustering import PROJECTED_DIM, Clusters, cluster, clusters_of, projection
 from workloads.spectral_sparse_attention.data import Tokens
-from workloads.spectral_sparse_attention.fast_clustering import EFFORT, LAUNCH, Effort, Launch
+from workloads.spectral_sparse_attention.fast_clustering import LAUNCH, LONG, Launch, usual_effort
 from workloads.spectral_sparse_attention.fused import Tiles
 from workloads.spectral_sparse_attention.reference import Attended
 
@@ -232,18 +232,23 @@ def parts_at(bench: Bench, tokens: Tokens, k: int, s: int, phi: Tensor) -> None:
         return
     n = tokens.query.shape[-2]
     padded = fast_clustering.padded_projection(phi)
-    row = sampling.QUERIES_PER_ROW
-    found = fast_clustering.fit(tokens.query, k, padded, 0, EFFORT, LAUNCH)
-    _, plan = fast_clustering.assign(tokens.query, padded, *found, row, LAUNCH)
+    row, effort = sampling.QUERIES_PER_ROW, usual_effort(n)
+    found = fast_clustering.fit(tokens.query, k, padded, 0, effort, LAUNCH)
+    _, plan = fast_clustering.assign(tokens.query, padded, found, row, LAUNCH)
     keys, population = fused.draw(plan, s, 0, False)
     options = fused.Options(False, False, HEAD_DIM**-0.5, None, None)
-    seeds_only = EFFORT._replace(steps=0)
-    one_step = EFFORT._replace(steps=1)
+    seeds_only = effort._replace(seed_steps=0, subset_steps=0, full_steps=0)
+    efforts = {
+        "seeds": seeds_only,
+        "seeds + steps of their program": seeds_only._replace(seed_steps=effort.seed_steps),
+        "seeds + full step": seeds_only._replace(full_steps=1),
+        "seeds + all steps": effort,
+    }
     parts: dict[str, Callable[[], object]] = {
-        "seeds": partial(fast_clustering.fit, tokens.query, k, padded, 0, seeds_only, LAUNCH),
-        "seeds + full step": partial(fast_clustering.fit, tokens.query, k, padded, 0, one_step, LAUNCH),
-        "seeds + all steps": partial(fast_clustering.fit, tokens.query, k, padded, 0, EFFORT, LAUNCH),
-        "assign + sort": partial(fast_clustering.assign, tokens.query, padded, *found, row, LAUNCH),
+        name: partial(fast_clustering.fit, tokens.query, k, padded, 0, part, LAUNCH) for name, part in efforts.items()
+    }
+    parts |= {
+        "assign + sort": partial(fast_clustering.assign, tokens.query, padded, found, row, LAUNCH),
         "samples": partial(fused.draw, plan, s, 0, False),
         "attention": partial(fused.forward, tokens.query, tokens.key, tokens.value, plan, keys, population, options),
     }
@@ -374,9 +379,9 @@ def tune(bench: Bench) -> None:
     phi = sign_projection(bench.device)
     padded = fast_clustering.padded_projection(phi)
     rows: list[tuple[float, str]] = []
-    found = fast_clustering.fit(tokens.query, k, padded, 0, EFFORT, LAUNCH)
+    found = fast_clustering.fit(tokens.query, k, padded, 0, LONG, LAUNCH)
     for row in (128, 64):
-        _, plan = fast_clustering.assign(tokens.query, padded, *found, row, LAUNCH)
+        _, plan = fast_clustering.assign(tokens.query, padded, found, row, LAUNCH)
         keys, population = fused.draw(plan, k, 0, False)
         for tiles in itertools.starmap(
             Tiles, ((64, 4, 3), (64, 4, 2), (64, 8, 3), (128, 4, 2), (128, 8, 2), (128, 8, 3), (32, 4, 4), (64, 4, 4))

@@ -1,15 +1,16 @@
 """Triton kernels of the fast clustering: seeds, Lloyd steps, assignment and a stable counting sort.
 
-    fast_clustering.py ─→ project_kernel   a random subset of tokens, projected
-                       ├→ seed_kernel      its mean and scale, k-means++ on it        (one program per problem)
-                       ├→ lloyd_kernel     one Lloyd step on a random subset          (once per step)
+    fast_clustering.py ─→ seed_kernel      a random subset of tokens: mean, scale, k-means++, Lloyd steps  (one program per problem)
+                       ├→ lloyd_kernel     one Lloyd step on a random subset or on all tokens              (once per step)
                        ├→ assign_kernel    every token's nearest centre, ranks and counts within tiles
                        ├→ count_kernel     tiles' counts → places of tiles, sizes of clusters
                        └→ order_kernel     token positions sorted by cluster
 
 Tokens are projected anew in every pass (Φ is small, the tokens must be read anyway), then centred and scaled to half precision:
-distances are products of half-precision numbers on tensor cores. Sums are of whole numbers, so that the order of additions does not
-matter and equal inputs give equal clusters.
+distances are products of half-precision numbers on tensor cores, and members are summed by products with rows of ones and zeros. What
+several programs add together are whole numbers, so that the order of additions does not matter and equal inputs give equal clusters. No
+program reads what another program of the same launch writes: a step only adds up members, and whoever reads the centres next moves them
+(:func:`moved_centres`).
 """
 
 from __future__ import annotations
@@ -42,64 +43,57 @@ def jittered(index, stride, n, salt):
     return tl.minimum(index * stride + ((bits >> 1).to(tl.int32) % stride), n - 1)
 
 
-@triton.jit(do_not_specialize=["n", "n_seeds", "stride", "salt"])
-def project_kernel(
+@triton.jit(do_not_specialize=["n", "n_seeds", "stride", "n_clusters", "steps", "seed"])
+def seed_kernel(
     query_ptr,
     phi_ptr,
     x_ptr,
+    half_ptr,
+    nearest_ptr,
+    labels_ptr,
+    mean_ptr,
+    inverse_ptr,
+    centres_ptr,
     problem_stride,
     token_stride,
     n,
     n_seeds,
     stride,
-    salt,
+    n_clusters,
+    steps,
+    step_length,
+    seed,
     HEAD_DIM: tl.constexpr,
     BLOCK_D: tl.constexpr,
     M: tl.constexpr,
-    BLOCK: tl.constexpr,
-):
-    """``x`` [P, n_seeds, M] float32: one token of each stretch of ``stride``, projected."""
-    problem = tl.program_id(1).to(tl.int64)
-    index = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    there = index < n_seeds
-    position = jittered(index, stride, n, salt)
-    x = projected(query_ptr + problem * problem_stride, phi_ptr, position, there, token_stride, HEAD_DIM, BLOCK_D, M)
-    m = tl.arange(0, M)
-    tl.store(x_ptr + (problem * n_seeds + index)[:, None] * M + m[None, :], x, mask=there[:, None])
-
-
-@triton.jit(do_not_specialize=["n_seeds", "n_clusters", "seed"])
-def seed_kernel(
-    x_ptr,
-    half_ptr,
-    nearest_ptr,
-    mean_ptr,
-    inverse_ptr,
-    centres_ptr,
-    sums_ptr,
-    counts_ptr,
-    tickets_ptr,
-    n_seeds,
-    n_clusters,
-    seed,
-    M: tl.constexpr,
     CANDIDATES: tl.constexpr,
     BLOCK: tl.constexpr,
+    BLOCK_X: tl.constexpr,
+    BLOCK_K: tl.constexpr,
 ):
-    """Mean and scale of ``x`` [P, n_seeds, M], and k-means++ seeds among its rows; also clears what :func:`lloyd_kernel` adds to.
+    """Mean and scale of one token of each stretch of ``stride``, k-means++ seeds among them, and ``steps`` Lloyd steps on fresh such tokens.
 
     k-means++ draws one seed at a time with probability ∝ D². Here CANDIDATES are drawn at once from D² of before and taken one after the
     other, each with probability D²/D²_before, where D² counts the ones already taken: rejection sampling of the same distribution, in
-    fewer passes over the tokens. The first of a round is always taken. Scratch: ``half`` [P, n_seeds, M], ``nearest`` [P, n_seeds].
+    fewer passes over the tokens. The first of a round is always taken. Scratch: ``x`` (float32) and ``half`` [P, n_seeds, M], ``nearest``
+    and ``labels`` [P, n_seeds].
     """
     problem = tl.program_id(0).to(tl.int64)
+    query_ptr += problem * problem_stride
     x_ptr += problem * n_seeds * M
     half_ptr += problem * n_seeds * M
     nearest_ptr += problem * n_seeds
+    labels_ptr += problem * n_seeds
     centres_ptr += problem * n_clusters * M
     m = tl.arange(0, M)
     within = tl.arange(0, BLOCK)
 
+    for first in range(0, n_seeds, BLOCK_X):
+        index = first + tl.arange(0, BLOCK_X)
+        there = index < n_seeds
+        x = projected(query_ptr, phi_ptr, jittered(index, stride, n, seed), there, token_stride, HEAD_DIM, BLOCK_D, M)
+        tl.store(x_ptr + index[:, None] * M + m[None, :], x, mask=there[:, None])
+    tl.debug_barrier()
     mean = tl.zeros([M], tl.float32)
     for first in range(0, n_seeds, BLOCK):
         index = first + within
@@ -120,12 +114,6 @@ def seed_kernel(
         x = normalised(x, mean, inverse)
         tl.store(half_ptr + index[:, None] * M + m[None, :], x, mask=(index < n_seeds)[:, None])
         tl.store(nearest_ptr + index, tl.full([BLOCK], FAR, tl.float32), mask=index < n_seeds)
-    for first in range(0, n_clusters, BLOCK):
-        index = first + within
-        cleared = (problem * n_clusters + index)[:, None] * M + m[None, :]
-        tl.store(sums_ptr + cleared, tl.zeros([BLOCK, M], tl.int32), mask=(index < n_clusters)[:, None])
-        tl.store(counts_ptr + problem * n_clusters + index, tl.zeros([BLOCK], tl.int32), mask=index < n_clusters)
-    tl.store(tickets_ptr + problem, 0)
     tl.debug_barrier()
 
     place = tl.arange(0, CANDIDATES)
@@ -171,6 +159,7 @@ def seed_kernel(
         apart = tl.maximum(apart, 0.0)
         bound = tl.load(nearest_ptr + chosen) * tl.rand(stream, draws + CANDIDATES + place)
         current = tl.load(nearest_ptr + chosen)
+        tl.debug_barrier()  # every thread has read D² before the next round writes it
         draws += 2 * CANDIDATES
         taken = tl.zeros([CANDIDATES], tl.int32)
         n_before = n_chosen
@@ -184,6 +173,29 @@ def seed_kernel(
             n_chosen += passed
         target = n_before + tl.cumsum(taken, 0) - 1
         tl.store(centres_ptr + target[:, None] * M + m[None, :], candidate, mask=(taken > 0)[:, None])
+    tl.debug_barrier()
+
+    within_k = tl.arange(0, BLOCK_K)
+    for step in range(steps):
+        salt = seed + 0x3779 * (step + 1)
+        for first in range(0, n_seeds, BLOCK_X):
+            index = first + tl.arange(0, BLOCK_X)
+            there = index < n_seeds
+            x = projected(query_ptr, phi_ptr, jittered(index, stride, n, salt), there, token_stride, HEAD_DIM, BLOCK_D, M)
+            x = normalised(x, mean, inverse)
+            label = nearest_centre(x, centres_ptr, centres_ptr, centres_ptr, n_clusters, 0.0, 0.0, False, M, BLOCK_X, BLOCK_K)
+            tl.store(half_ptr + index[:, None] * M + m[None, :], x, mask=there[:, None])
+            tl.store(labels_ptr + index, label, mask=there)
+        tl.debug_barrier()
+        for first in range(0, n_clusters, BLOCK_K):
+            cluster = first + within_k
+            sums, counts = member_sums(half_ptr, labels_ptr, cluster, 0, n_seeds, M, BLOCK_X, BLOCK_K)
+            cells = cluster[:, None] * M + m[None, :]
+            centre = tl.load(centres_ptr + cells, mask=(cluster < n_clusters)[:, None], other=0.0)
+            moved = towards(centre, sums / tl.maximum(counts, 1.0)[:, None], counts, step_length)
+            tl.debug_barrier()  # every thread has read the centres before one is written
+            tl.store(centres_ptr + cells, moved, mask=(cluster < n_clusters)[:, None])
+        tl.debug_barrier()
 
 
 @triton.jit
@@ -193,15 +205,51 @@ def normalised(x, mean, inverse):
 
 
 @triton.jit
-def nearest_centre(x, centres_ptr, n_clusters, M: tl.constexpr, BLOCK: tl.constexpr, BLOCK_K: tl.constexpr):
-    """For each token of ``x`` [BLOCK, M] the index of the nearest centre: the largest x·c − |c|²/2."""
-    m = tl.arange(0, M)
+def towards(centre, mean, counts, step_length):
+    """``centre`` [BLOCK_K, M] moved ``step_length`` of the way to ``mean``; one without members (``counts`` [BLOCK_K]) stays."""
+    wide = centre.to(tl.float32)
+    moved = tl.clamp(wide + (mean - wide) * step_length, -2.0 * LIMIT, 2.0 * LIMIT)
+    return tl.where((counts > 0)[:, None], moved, wide).to(tl.float16)
+
+
+@triton.jit
+def moved_centres(centres_ptr, sums_ptr, counts_ptr, cluster, n_clusters, fixed, step_length, MOVED: tl.constexpr, M: tl.constexpr):
+    """Centres of ``cluster`` [BLOCK_K] after the step that added up ``sums`` (in multiples of 1/``fixed``) and ``counts``.
+
+    As they stand where not MOVED. Zeros beyond the last cluster.
+    """
+    real = cluster < n_clusters
+    cells = cluster[:, None] * M + tl.arange(0, M)[None, :]
+    centre = tl.load(centres_ptr + cells, mask=real[:, None], other=0.0)
+    if MOVED:
+        sums = tl.load(sums_ptr + cells, mask=real[:, None], other=0)
+        counts = tl.load(counts_ptr + cluster, mask=real, other=0)
+        mean = sums.to(tl.float32) / (tl.maximum(counts, 1).to(tl.float32) * fixed)[:, None]
+        centre = towards(centre, mean, counts, step_length)
+    return centre
+
+
+@triton.jit
+def nearest_centre(
+    x,
+    centres_ptr,
+    sums_ptr,
+    counts_ptr,
+    n_clusters,
+    fixed,
+    step_length,
+    MOVED: tl.constexpr,
+    M: tl.constexpr,
+    BLOCK: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+):
+    """For each token of ``x`` [BLOCK, M] the index of the nearest of :func:`moved_centres`: the largest x·c − |c|²/2."""
     within = tl.arange(0, BLOCK_K)
     best = tl.full([BLOCK, BLOCK_K], -FAR, tl.float32)
     found = tl.zeros([BLOCK, BLOCK_K], tl.int32)
     for first in range(0, n_clusters, BLOCK_K):
         index = first + within
-        centre = tl.load(centres_ptr + index[:, None] * M + m[None, :], mask=(index < n_clusters)[:, None], other=0.0)
+        centre = moved_centres(centres_ptr, sums_ptr, counts_ptr, index, n_clusters, fixed, step_length, MOVED, M)
         wide = centre.to(tl.float32)
         offset = tl.where(index < n_clusters, tl.sum(wide * wide, 1) * -0.5, -FAR)
         score = tl.dot(x, tl.trans(centre)) + offset[None, :]
@@ -213,7 +261,28 @@ def nearest_centre(x, centres_ptr, n_clusters, M: tl.constexpr, BLOCK: tl.conste
     return tl.minimum(tl.min(candidates, 1), n_clusters - 1)
 
 
-@triton.jit(do_not_specialize=["n", "n_clusters", "n_subset", "stride", "salt"])
+@triton.jit
+def member_sums(x_ptr, labels_ptr, cluster, begin, end, M: tl.constexpr, BLOCK: tl.constexpr, BLOCK_K: tl.constexpr):
+    """(sums [BLOCK_K, M], counts [BLOCK_K]), float32, of the tokens ``begin`` to ``end`` whose label is ``cluster`` [BLOCK_K].
+
+    Rows of ones and zeros times the tokens, on tensor cores. Counts are products with ones: whole numbers below 2²⁴ are exact.
+    """
+    m = tl.arange(0, M)
+    within = tl.arange(0, BLOCK)
+    sums = tl.zeros([BLOCK_K, M], tl.float32)
+    counts = tl.zeros([BLOCK_K, M], tl.float32)
+    ones = tl.full([BLOCK, M], 1.0, tl.float16)
+    for first in range(begin, end, BLOCK):
+        index = first + within
+        label = tl.load(labels_ptr + index, mask=index < end, other=-1)
+        x = tl.load(x_ptr + index[:, None] * M + m[None, :], mask=(index < end)[:, None], other=0.0)
+        member = (label[None, :] == cluster[:, None]).to(tl.float16)
+        sums = tl.dot(member, x, sums)
+        counts = tl.dot(member, ones, counts)
+    return sums, tl.max(counts, 1)
+
+
+@triton.jit(do_not_specialize=["n", "n_clusters", "n_subset", "stride", "salt", "tokens"])
 def lloyd_kernel(
     query_ptr,
     phi_ptr,
@@ -222,7 +291,11 @@ def lloyd_kernel(
     centres_ptr,
     sums_ptr,
     counts_ptr,
-    tickets_ptr,
+    moved_ptr,
+    new_sums_ptr,
+    new_counts_ptr,
+    half_ptr,
+    labels_ptr,
     problem_stride,
     token_stride,
     n,
@@ -230,51 +303,54 @@ def lloyd_kernel(
     n_subset,
     stride,
     salt,
+    tokens,
     fixed,
     step_length,
+    new_fixed,
+    MOVED: tl.constexpr,
     HEAD_DIM: tl.constexpr,
     BLOCK_D: tl.constexpr,
     M: tl.constexpr,
     BLOCK: tl.constexpr,
     BLOCK_K: tl.constexpr,
 ):
-    """One Lloyd step on one token of each stretch of ``stride``: centres move ``step_length`` of the way to their members' mean.
+    """One Lloyd step on one token of each stretch of ``stride``: members of each centre are added to ``new_sums`` and ``new_counts``.
 
-    Members are summed as whole multiples of 1/``fixed``. The program that ends last for a problem moves its centres and clears the
-    sums: by then no other reads them.
+    A program takes ``tokens`` consecutive tokens of the subset. It compares them with the centres as the previous step's sums move them
+    (:func:`moved_centres`); the first program of a problem writes those to ``moved``, which the next step starts from. ``new_sums``: whole
+    multiples of 1/``new_fixed``, 0 before. Scratch: ``half`` [P, n_subset, M] and ``labels`` [P, n_subset].
     """
     problem = tl.program_id(1).to(tl.int64)
+    query_ptr += problem * problem_stride
     centres_ptr += problem * n_clusters * M
     sums_ptr += problem * n_clusters * M
     counts_ptr += problem * n_clusters
+    half_ptr += problem * n_subset * M
+    labels_ptr += problem * n_subset
     m = tl.arange(0, M)
-    index = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    there = index < n_subset
-    position = jittered(index, stride, n, salt)
-    x = projected(query_ptr + problem * problem_stride, phi_ptr, position, there, token_stride, HEAD_DIM, BLOCK_D, M)
-    x = normalised(x, tl.load(mean_ptr + problem * M + m), tl.load(inverse_ptr + problem))
-    label = nearest_centre(x, centres_ptr, n_clusters, M, BLOCK, BLOCK_K)
-    whole = tl.floor(x.to(tl.float32) * fixed + 0.5).to(tl.int32)
-    tl.atomic_add(sums_ptr + label[:, None] * M + m[None, :], whole, mask=there[:, None], sem="relaxed")
-    tl.atomic_add(counts_ptr + label, tl.full([BLOCK], 1, tl.int32), mask=there, sem="relaxed")
-    tl.debug_barrier()  # the whole program's additions come before its ticket
-    ticket = tl.atomic_add(tickets_ptr + problem, 1)
-    if ticket == tl.num_programs(0) - 1:
-        within = tl.arange(0, BLOCK_K)
-        for first in range(0, n_clusters, BLOCK_K):
-            cluster = first + within
-            real = cluster < n_clusters
-            cells = cluster[:, None] * M + m[None, :]
-            # Past the first-level cache, which additions by other multiprocessors do not reach.
-            sums = tl.load(sums_ptr + cells, mask=real[:, None], other=0, cache_modifier=".cg")
-            counts = tl.load(counts_ptr + cluster, mask=real, other=0, cache_modifier=".cg")
-            centre = tl.load(centres_ptr + cells, mask=real[:, None], other=0.0).to(tl.float32)
-            mean = sums.to(tl.float32) / (tl.maximum(counts, 1).to(tl.float32) * fixed)[:, None]
-            moved = tl.clamp(centre + (mean - centre) * step_length, -2.0 * LIMIT, 2.0 * LIMIT)
-            tl.store(centres_ptr + cells, moved.to(tl.float16), mask=(real & (counts > 0))[:, None])
-            tl.store(sums_ptr + cells, tl.zeros([BLOCK_K, M], tl.int32), mask=real[:, None])
-            tl.store(counts_ptr + cluster, tl.zeros([BLOCK_K], tl.int32), mask=real)
-        tl.store(tickets_ptr + problem, 0)
+    mean = tl.load(mean_ptr + problem * M + m)
+    inverse = tl.load(inverse_ptr + problem)
+    begin = tl.program_id(0) * tokens
+    end = tl.minimum(begin + tokens, n_subset)
+    for first in range(begin, end, BLOCK):
+        index = first + tl.arange(0, BLOCK)
+        there = index < end
+        x = projected(query_ptr, phi_ptr, jittered(index, stride, n, salt), there, token_stride, HEAD_DIM, BLOCK_D, M)
+        x = normalised(x, mean, inverse)
+        label = nearest_centre(x, centres_ptr, sums_ptr, counts_ptr, n_clusters, fixed, step_length, MOVED, M, BLOCK, BLOCK_K)
+        tl.store(half_ptr + index[:, None] * M + m[None, :], x, mask=there[:, None])
+        tl.store(labels_ptr + index, label, mask=there)
+    tl.debug_barrier()
+    for first in range(0, n_clusters, BLOCK_K):
+        cluster = first + tl.arange(0, BLOCK_K)
+        sums, counts = member_sums(half_ptr, labels_ptr, cluster, begin, end, M, BLOCK, BLOCK_K)
+        some = (counts > 0) & (cluster < n_clusters)
+        cells = (problem * n_clusters + cluster)[:, None] * M + m[None, :]
+        tl.atomic_add(new_sums_ptr + cells, tl.floor(sums * new_fixed + 0.5).to(tl.int32), mask=some[:, None], sem="relaxed")
+        tl.atomic_add(new_counts_ptr + problem * n_clusters + cluster, counts.to(tl.int32), mask=some, sem="relaxed")
+        if begin == 0:
+            centre = moved_centres(centres_ptr, sums_ptr, counts_ptr, cluster, n_clusters, fixed, step_length, MOVED, M)
+            tl.store(moved_ptr + cells, centre, mask=(cluster < n_clusters)[:, None])
 
 
 @triton.jit(do_not_specialize=["n", "n_clusters"])
@@ -284,6 +360,8 @@ def assign_kernel(
     mean_ptr,
     inverse_ptr,
     centres_ptr,
+    sums_ptr,
+    member_counts_ptr,
     labels_ptr,
     ranks_ptr,
     counts_ptr,
@@ -291,6 +369,9 @@ def assign_kernel(
     token_stride,
     n,
     n_clusters,
+    fixed,
+    step_length,
+    MOVED: tl.constexpr,
     HEAD_DIM: tl.constexpr,
     BLOCK_D: tl.constexpr,
     M: tl.constexpr,
@@ -298,7 +379,7 @@ def assign_kernel(
     BLOCK_K: tl.constexpr,
     BINS: tl.constexpr,
 ):
-    """Each token's nearest centre, its rank among equal labels of its tile, and the tile's counts.
+    """Each token's nearest of the centres as the last step moves them, its rank among equal labels of its tile, and the tile's counts.
 
     ``labels`` [P, N] int32, ``ranks`` [P, N] uint8, ``counts`` [P, T, k] int32 for tiles of BLOCK ≤ 256 tokens. BINS: a power of two
     above k.
@@ -311,7 +392,10 @@ def assign_kernel(
     there = index < n
     x = projected(query_ptr + problem * problem_stride, phi_ptr, index, there, token_stride, HEAD_DIM, BLOCK_D, M)
     x = normalised(x, tl.load(mean_ptr + problem * M + m), tl.load(inverse_ptr + problem))
-    label = nearest_centre(x, centres_ptr + problem * n_clusters * M, n_clusters, M, BLOCK, BLOCK_K)
+    centres_ptr += problem * n_clusters * M
+    sums_ptr += problem * n_clusters * M
+    member_counts_ptr += problem * n_clusters
+    label = nearest_centre(x, centres_ptr, sums_ptr, member_counts_ptr, n_clusters, fixed, step_length, MOVED, M, BLOCK, BLOCK_K)
     label = tl.where(there, label, n_clusters)
     earlier = (label[:, None] == label[None, :]) & (within[None, :] < within[:, None])
     rank = tl.sum(earlier.to(tl.int32), 1)

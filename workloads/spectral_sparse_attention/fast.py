@@ -11,13 +11,13 @@ from torch import Tensor
 
 from workloads.spectral_sparse_attention import eager, fast_clustering, fused
 from workloads.spectral_sparse_attention.clustering import PROJECTED_DIM, Clusters, check_cluster_count, projection
-from workloads.spectral_sparse_attention.fast_clustering import EFFORT, LAUNCH, Effort, Launch
+from workloads.spectral_sparse_attention.fast_clustering import LAUNCH, Effort, Launch, usual_effort
 from workloads.spectral_sparse_attention.reference import Attended, softmax_scale
 from workloads.spectral_sparse_attention.sampling import QUERIES_PER_ROW, check_sample_count, shared
 
 
 def cluster(
-    query: Tensor, n_clusters: int, *, phi: Tensor | None = None, m: int = PROJECTED_DIM, seed: int = 0, effort: Effort = EFFORT
+    query: Tensor, n_clusters: int, *, phi: Tensor | None = None, m: int = PROJECTED_DIM, seed: int = 0, effort: Effort | None = None
 ) -> Clusters:
     """Clusters of the queries [*, N, head_dim] by the fast clustering of their device; ``phi`` [m, head_dim] is drawn where None.
 
@@ -43,7 +43,7 @@ def attention(
     weighted: bool = False,
     causal: bool = False,
     scale: float | None = None,
-    effort: Effort = EFFORT,
+    effort: Effort | None = None,
     launch: Launch = LAUNCH,
 ) -> Attended:
     """Clusters the queries, draws samples and attends: [*, N, head_dim] → the same, differentiable at the clusters and samples it found.
@@ -66,6 +66,6 @@ def attention(
     with fused.launching_on(query):
         x = fused.problems_of(query.detach())
         padded = fast_clustering.padded_projection(phi)
-        _, plan = fast_clustering.clustered(x, n_clusters, padded, seed, queries_per_row, effort, launch)
+        _, plan = fast_clustering.clustered(x, n_clusters, padded, seed, queries_per_row, effort or usual_effort(n), launch)
         keys, population = fused.draw(plan, n_samples, seed, causal)
         return fused.attention_on(query, key, value, plan, keys, population, options)

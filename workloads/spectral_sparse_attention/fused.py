@@ -49,12 +49,12 @@ class Tiles(NamedTuple):
 
 def forward_tiles(row_bytes: int) -> Tiles:
     """The launch of the forward kernel for tokens of ``row_bytes`` (head_dim · itemsize); what an SM's shared memory holds limits it."""
-    return Tiles(64, 4, 3) if row_bytes <= 128 else Tiles(64, 8, 2) if row_bytes <= 256 else Tiles(32, 8, 2)
+    return Tiles(128, 4, 2) if row_bytes <= 128 else Tiles(64, 8, 2) if row_bytes <= 256 else Tiles(32, 8, 2)
 
 
 def backward_tiles(row_bytes: int) -> Tiles:
     """The launch of the backward kernels, as :func:`forward_tiles`."""
-    return Tiles(64, 8, 2) if row_bytes <= 128 else Tiles(32, 8, 2) if row_bytes <= 256 else Tiles(16, 8, 1)
+    return Tiles(32, 4, 2) if row_bytes <= 128 else Tiles(32, 8, 2) if row_bytes <= 256 else Tiles(16, 8, 1)
 
 
 def available(device: str | torch.device) -> str:
