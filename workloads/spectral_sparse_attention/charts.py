@@ -87,7 +87,7 @@ def _ratios(estimates: Sequence[Estimate]) -> Chart | None:
 
 
 def _cosines(estimates: Sequence[Estimate]) -> Chart | None:
-    levels = longest([e for e in rows(estimates, FIDELITY, "output_cosine") if e.implementation == "reference"])
+    levels = _with_rivals([e for e in rows(estimates, FIDELITY, "output_cosine") if e.implementation == "reference"])
     if not levels:
         return None
     own = [e for e in levels if e.arm not in RIVALS]
@@ -107,6 +107,12 @@ def _cosines(estimates: Sequence[Estimate]) -> Chart | None:
         alt=f"Cosine of the outputs of SSA, its variants and its rivals with dense attention's, {cell_text(levels[0])}.",
         takeaway=f"{cell_text(levels[0])}.{kept} Where a rival of equal density comes as near, the clusters add nothing.",
     )
+
+
+def _with_rivals(levels: list[Estimate]) -> list[Estimate]:
+    """Those at the longest sequence that has rivals; before there are any, at the longest."""
+    lengths = {e.dimensions["seq_len"] for e in levels if e.arm in RIVALS}
+    return longest([e for e in levels if e.dimensions["seq_len"] in lengths] or levels)
 
 
 def _gradients(estimates: Sequence[Estimate]) -> Chart | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from workloads.spectral_sparse_attention.arms import Ssa
 from workloads.spectral_sparse_attention.clustering import Clusters, cluster, clusters_of
 from workloads.spectral_sparse_attention.costs import FIDELITY_N, GRADIENT_N
 from workloads.spectral_sparse_attention.data import Tokens
-from workloads.spectral_sparse_attention.parameters import SsaParameters
+from workloads.spectral_sparse_attention.parameters import SsaParameters, longest_to
 from workloads.spectral_sparse_attention.sampling import Samples
 from workloads.spectral_sparse_attention.series import (
     FAST,
@@ -41,7 +42,7 @@ from workloads.spectral_sparse_attention.series import (
 from workloads.spectral_sparse_attention.tokens import Recipe, Source, first_head
 
 GRADIENTS = ("gradient_cosine_q", "gradient_cosine_k", "gradient_cosine_v")
-LEVELS = ("output_cosine", "row_cosine", "relative_error", "norm_ratio")
+LEVELS = ("output_cosine", "relative_error", "norm_ratio", "row_cosine")
 
 
 def compared(output: Tensor, truth: Tensor) -> dict[str, float]:
@@ -163,6 +164,13 @@ def gradients(case: Case, seed: int) -> dict[str, dict[str, float]]:
     return found
 
 
+def fast_output(params: SsaParameters, case: Case, seed: int) -> Tensor:
+    """The output [N, d] of the fast version at its own clusters and samples, in the data type whose time is measured."""
+    ssa = Ssa(params.model_copy(update={"seed": seed}), case.k, case.s, str(case.tokens.query.device))
+    dtype = getattr(torch, params.dtype)
+    return ssa.fast(case.tokens.query.to(dtype), case.tokens.key.to(dtype), case.tokens.value.to(dtype))
+
+
 def purity(case: Case) -> float:
     """Share of tokens whose cluster's most common planted label is their own."""
     k, planted = case.k, int(case.tokens.labels.max()) + 1
@@ -202,6 +210,19 @@ def fidelity(params: SsaParameters, context: Context, source: Source | None = No
             for metric in (*LEVELS, *GRADIENTS):
                 yield levels.record(arm, metric, None, None, where, reason=reason)
         return
+    # Rivals and gradients once, at the longest sequence that has them: what they show does not need every N.
+    whole = n == longest_to(context.plan, most)
+    with_gradients = n == longest_to(context.plan, GRADIENT_N[context.device_kind])
+
+    def measured(arm: str, attend: Callable[[], Tensor], truth: Tensor, seed: int, implementation: str = REFERENCE) -> Iterator[Record]:
+        try:
+            found = compared(attend(), truth)
+        except Exception as error:  # a kernel that fails or memory that runs out: the others can still be measured
+            yield levels.record(arm, "output_cosine", None, seed, where, reason=described(error), implementation=implementation)
+            return
+        for metric in LEVELS if arm in (SSA, REWEIGHTED) and implementation == REFERENCE else LEVELS[:1]:
+            yield levels.record(arm, metric, found[metric], seed, where, implementation=implementation)
+
     chosen = source or Recipe.of(params, n)
     for index in range(params.seeds):
         seed = params.seed + index
@@ -209,22 +230,13 @@ def fidelity(params: SsaParameters, context: Context, source: Source | None = No
         case = Case.of(params, chosen, n, k, s, seed, context.device)
         truth = case.dense()
         for arm, attend in outputs(params, case, seed):
-            try:
-                found = compared(attend(), truth)
-            except torch.OutOfMemoryError as error:
-                yield levels.record(arm, "output_cosine", None, seed, where, reason=described(error))
-                continue
-            for metric, value in found.items():
-                yield levels.record(arm, metric, value, seed, where)
-        fast = Ssa(params.model_copy(update={"seed": seed}), k, s, context.device)
-        dtype = getattr(torch, params.dtype)
-        t = case.tokens
-        for metric, value in compared(fast.fast(t.query.to(dtype), t.key.to(dtype), t.value.to(dtype)), truth).items():
-            yield levels.record(SSA, metric, value, seed, where, implementation=FAST)
+            if whole or arm in (SSA, REWEIGHTED):
+                yield from measured(arm, attend, truth, seed)
+        yield from measured(SSA, partial(fast_output, params, case, seed), truth, seed, implementation=FAST)
         yield levels.record(SSA, "density", case.edges_per_query / n, seed, where)
         if int(case.tokens.labels.max()) > 0:
             yield levels.record(SSA, "cluster_purity", purity(case), seed, where)
-        if n <= GRADIENT_N[context.device_kind]:
+        if with_gradients:
             for arm, cosines in gradients(case, seed).items():
                 for metric, value in cosines.items():
                     yield levels.record(arm, metric, value, seed, where)

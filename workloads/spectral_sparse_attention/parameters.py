@@ -249,6 +249,11 @@ def longest(plan: Plan) -> int:
     return max(cell.n for cell in plan.cells if isinstance(cell, SsaParameters))
 
 
+def longest_to(plan: Plan, most: int) -> int:
+    """The longest sequence of a sweep of at most ``most`` tokens; 0 where all are longer."""
+    return max((cell.n for cell in plan.cells if isinstance(cell, SsaParameters) and cell.n <= most), default=0)
+
+
 def energy_cells(plan: Plan) -> tuple[int, ...]:
     """Indices of the cells in which energy is measured: the lengths that the source names, else the longest sequence."""
     lengths = [cell.n for cell in plan.cells if isinstance(cell, SsaParameters)]

@@ -50,8 +50,8 @@ from workloads.spectral_sparse_attention.tokens import Recipe, Source, first_hea
 PROTOCOLS: dict[str, Protocol] = {DENSE: "published", SSA: "published", REWEIGHTED: "sound"}
 BOUND_N = 512  # at most, of the study of error against samples: every eigenvector is computed
 BOUND_SAMPLES = (128, 64, 32, 16, 8)  # N over s: few samples, so that drawing without replacement does not bend the line
-MAP_CELLS = 16  # rows and columns of the pictures of attention
-SHOWN_EIGENVALUES = 16
+MAP_CELLS = 12  # rows and columns of the pictures of attention
+SHOWN_EIGENVALUES = 12
 DIRECTED_EIGENVALUES = 24  # at most, of the directed graph
 
 
@@ -151,7 +151,7 @@ def _spectrum(study: Study, arm: str, matrix: Tensor, seed: int, first: bool) ->
     if not exact or (first and arm != REWEIGHTED):
         generator = torch.Generator(matrix.device).manual_seed(seed)
         for last in block_lanczos(lambda block: matrix @ block, study.n, study.k + 1, generator, every=1 if first else 3):
-            if first:
+            if first and (last.step <= 3 or last.step % 3 == 0):
                 for index in shown_indices(study.k, study.k + 1)[::2]:
                     value = 1 - float(last.values[index - 1])
                     yield study.record(arm, "ritz_value", value, part=CONVERGENCE, index=index, step=last.step)
@@ -170,7 +170,7 @@ def _spectrum(study: Study, arm: str, matrix: Tensor, seed: int, first: bool) ->
 
 
 def shown_indices(k: int, known: int) -> list[int]:
-    """Which eigenvalues (counted from 1, of ``known``) are recorded: up to 16 evenly spread over 1 … k, k + 1, and a few of the rest."""
+    """Which eigenvalues (counted from 1, of ``known``) are recorded: up to 12 evenly spread over 1 … k, k + 1, and a few of the rest."""
     leading = {1 + round(i * (k - 1) / (SHOWN_EIGENVALUES - 1)) for i in range(SHOWN_EIGENVALUES)}
     rest = {known, *(k + round((known - k) * share) for share in (0.05, 0.2, 0.5))} if known > k + 1 else set()
     return sorted(i for i in leading | {k, k + 1} | rest if 1 <= i <= known)
