@@ -26,7 +26,7 @@ from lab.timing import Arm, DeviceTimeSampler, Excluded, LatencySampler, Sampler
 from workloads.spectral_sparse_attention import data, dense, eager, fast, fast_clustering, fused, reference, rivals, sampling
 from workloads.spectral_sparse_attention.clustering import PROJECTED_DIM, Clusters, cluster, clusters_of, projection
 from workloads.spectral_sparse_attention.data import Tokens
-from workloads.spectral_sparse_attention.fast_clustering import LAUNCH, LONG, Launch, usual_effort
+from workloads.spectral_sparse_attention.fast_clustering import LAUNCH, Launch, usual_effort
 from workloads.spectral_sparse_attention.fused import Tiles
 from workloads.spectral_sparse_attention.reference import Attended
 
@@ -34,10 +34,12 @@ HEADS, HEAD_DIM = 16, 64
 LENGTHS = (4096, 8192, 16384, 65536, 131072)
 CPU_HEADS, CPU_LENGTHS = 2, (1024, 4096)
 TUNED_LENGTH = 65536
+SHORT_TUNED_LENGTH = 8192
 BACKWARD_LENGTHS = (16384, 65536)
 GRAPH_LENGTHS = 16384  # above, a graph of 50 calls would take long, and launches are short beside the kernels
 TARGETS = {131072: 20.0, 65536: 8.0, 16384: 1.0, 8192: 1.0}  # times faster than the fastest fused backend
 COSINE_MARGIN = 0.02
+REPEATS = 8
 QUICK_LOOK = Sampling(segment_s=0.05, looks=(5,), warmup_s=0.1, warmup_calls=1)
 ENERGY_S = 4.0
 
@@ -153,17 +155,23 @@ def check(bench: Bench) -> None:
             wrong = [repr(error)[:400]]
         print(f"check N, head_dim, k, s, row = {case[:5]} {case[5]} weighted {case[6]} causal {case[7]}: {'; '.join(wrong) or 'agrees'}")
         bench.failures += [f"check {case}: {text}" for text in wrong]
-    tokens = bench.tokens(20011)
-    phi = sign_projection(bench.device)
-    found, again = (fast_clustering.cluster(tokens.query, 141, phi=phi, seed=3) for _ in range(2))
-    sorted_by_torch = clusters_of(found.labels, 141)
+    for n, k, m in ((8192, 91, 16), (20011, 141, 32), (131072, 362, 16), (300, 300, 16)):
+        guarded(bench, f"clustering {n}", partial(check_clustering, bench, n, k, m))
+
+
+def check_clustering(bench: Bench, n: int, k: int, m: int) -> None:
+    """The same clusters every time, sorted as the framework sorts them."""
+    tokens = bench.tokens(n)
+    phi = projection(m, HEAD_DIM, torch.Generator("cpu").manual_seed(0)).to(bench.device)
+    found, *others = (fast_clustering.cluster(tokens.query, k, phi=phi, seed=3) for _ in range(REPEATS))
+    sorted_by_torch = clusters_of(found.labels, k)
     for words, good in (
-        ("the same clusters twice", torch.equal(found.labels, again.labels)),
+        (f"the same clusters {REPEATS} times", all(torch.equal(found.labels, other.labels) for other in others)),
         ("a stable sort by cluster", torch.equal(found.order.long(), sorted_by_torch.order)),
         ("offsets", torch.equal(found.offsets.long(), sorted_by_torch.offsets)),
     ):
-        print(f"check clustering, {words}: {'agrees' if good else 'WRONG'}")
-        bench.failures += [] if good else [f"clustering: {words}"]
+        print(f"check clustering N, k, m = {n, k, m}, {words}: {'agrees' if good else 'WRONG'}")
+        bench.failures += [] if good else [f"clustering {n, k, m}: {words}"]
 
 
 def whole_call(tokens: Tokens, k: int, s: int, phi: Tensor) -> Callable[[], Tensor]:
@@ -374,18 +382,22 @@ def energy(bench: Bench) -> None:
 
 
 def tune(bench: Bench) -> None:
-    """Attention tiles, then launches and effort of the clustering, best first; one line each."""
+    """Attention tiles, then launches and effort of the clustering, best first; a short sequence and the longest."""
+    for n in dict.fromkeys((SHORT_TUNED_LENGTH, max(bench.lengths))):
+        guarded(bench, f"tune N = {n}", partial(tune_clustering, bench, n))
+    guarded(bench, "tune tiles", partial(tune_tiles, bench))
+
+
+def tune_tiles(bench: Bench) -> None:
+    """Time of the attention kernel at one length for rows and tiles."""
     tokens, k = bench.tokens(TUNED_LENGTH), root(TUNED_LENGTH)
-    phi = sign_projection(bench.device)
-    padded = fast_clustering.padded_projection(phi)
+    padded = fast_clustering.padded_projection(sign_projection(bench.device))
     rows: list[tuple[float, str]] = []
-    found = fast_clustering.fit(tokens.query, k, padded, 0, LONG, LAUNCH)
+    found = fast_clustering.fit(tokens.query, k, padded, 0, usual_effort(TUNED_LENGTH), LAUNCH)
     for row in (128, 64):
         _, plan = fast_clustering.assign(tokens.query, padded, found, row, LAUNCH)
         keys, population = fused.draw(plan, k, 0, False)
-        for tiles in itertools.starmap(
-            Tiles, ((64, 4, 3), (64, 4, 2), (64, 8, 3), (128, 4, 2), (128, 8, 2), (128, 8, 3), (32, 4, 4), (64, 4, 4))
-        ):
+        for tiles in itertools.starmap(Tiles, ((128, 4, 2), (128, 4, 3), (64, 4, 3), (64, 4, 4), (128, 8, 3))):
             if bench.late:
                 break
             options = fused.Options(False, False, HEAD_DIM**-0.5, tiles, None)
@@ -393,51 +405,53 @@ def tune(bench: Bench) -> None:
             guarded(bench, f"tiles {row} {tiles}", partial(time_into, rows, f"{row}/{tuple(tiles)}", forward, bench.device))
     report("attention, queries in a row/(keys, warps, stages)", rows)
 
-    seed_launches = (
+
+def tune_clustering(bench: Bench, n: int) -> None:
+    """Time of the centres for launches, and time and cosine for efforts, of one length."""
+    tokens, k, phi, usual = bench.tokens(n), root(n), sign_projection(bench.device), usual_effort(n)
+    padded = fast_clustering.padded_projection(phi)
+    rows: list[tuple[float, str]] = []
+    for launch in (
         LAUNCH,
         LAUNCH._replace(candidates=32),
-        LAUNCH._replace(seed_warps=8),
-        LAUNCH._replace(seed_warps=8, seed_block=512),
-        LAUNCH._replace(seed_warps=32, seed_block=2048),
-    )
-    step_launches = (
-        LAUNCH,
-        LAUNCH._replace(lloyd_block=256, lloyd_warps=8),
+        LAUNCH._replace(seed_warps=16),
+        LAUNCH._replace(seed_warps=4),
+        LAUNCH._replace(seed_warps=16, seed_tokens=512),
+        LAUNCH._replace(seed_tokens=128),
         LAUNCH._replace(block_k=32),
-        LAUNCH._replace(block_k=128, lloyd_warps=8),
-        LAUNCH._replace(lloyd_warps=8),
+        LAUNCH._replace(block_k=32, seed_warps=4),
         LAUNCH._replace(lloyd_block=64),
-    )
-    for title, effort, launches in (("seeds", EFFORT._replace(steps=0), seed_launches), ("seeds and steps", EFFORT, step_launches)):
-        rows = []
-        for launch in launches:
-            fit = partial(fast_clustering.fit, tokens.query, k, padded, 0, effort, launch)
-            guarded(bench, f"{title} {launch}", partial(time_into, rows, launch_words(launch), fit, bench.device))
-        report(title, rows)
+        LAUNCH._replace(programs=256),
+        LAUNCH._replace(programs=1024),
+    ):
+        if bench.late:
+            break
+        fit = partial(fast_clustering.fit, tokens.query, k, padded, 0, usual, launch)
+        guarded(bench, f"{launch}", partial(time_into, rows, launch_words(launch), fit, bench.device))
+    report(f"N = {n}, centres", rows)
 
+    efforts = (
+        usual,
+        usual._replace(full_steps=1),
+        usual._replace(full_steps=4),
+        usual._replace(seed_steps=usual.seed_steps and 6, subset_steps=usual.subset_steps and 8),
+        usual._replace(seed_steps=usual.seed_steps and 12, subset_steps=usual.subset_steps and 18),
+        usual._replace(step_length=1.3),
+        usual._replace(n_seeds=2 * usual.n_seeds),
+        usual._replace(tokens_per_cluster=2 * usual.tokens_per_cluster),
+    )
     with torch.no_grad():
         exact = dense_output(tokens)
-        print(f"reference cosine {cosine(attend(tokens, cluster(tokens.query, k), k), exact):.4f}")
-        for effort in (
-            EFFORT,
-            Effort(4096, 6, 32, 1.6),
-            Effort(4096, 8, 32, 1.6),
-            Effort(4096, 16, 32, 1.6),
-            Effort(2048, 12, 32, 1.6),
-            Effort(8192, 12, 32, 1.6),
-            Effort(4096, 12, 16, 1.6),
-            Effort(4096, 12, 64, 1.6),
-            Effort(4096, 12, 32, 1.0),
-            Effort(4096, 12, 32, 1.8),
-        ):
+        print(f"N = {n}, reference cosine {cosine(attend(tokens, cluster(tokens.query, k), k), exact):.4f}")
+        for effort in efforts:
             if bench.late:
                 break
             fit = partial(fast_clustering.fit, tokens.query, k, padded, 0, effort, LAUNCH)
             values = []
-            for seed in (0, 1):
+            for seed in (0, 1, 2):
                 clusters = fast_clustering.cluster(tokens.query, k, phi=phi, seed=seed, effort=effort)
                 values.append(f"{cosine(attend(tokens, clusters, k), exact):.4f}")
-            print(f"effort {tuple(effort)}: {seconds(fit, bench.device) * 1e3:.3f} ms, cosine {' '.join(values)}", flush=True)
+            print(f"N = {n}, effort {tuple(effort)}: {seconds(fit, bench.device) * 1e3:.3f} ms, cosine {' '.join(values)}", flush=True)
 
 
 def time_into(rows: list[tuple[float, str]], words: str, call: Callable[[], object], device: torch.device) -> None:

@@ -71,7 +71,7 @@ def seed_kernel(
     BLOCK_X: tl.constexpr,
     BLOCK_K: tl.constexpr,
 ):
-    """Mean and scale of one token of each stretch of ``stride``, k-means++ seeds among them, and ``steps`` Lloyd steps on fresh such tokens.
+    """Mean and scale of one token of each stretch of ``stride``, k-means++ seeds among them, and ``steps`` Lloyd steps on fresh ones.
 
     k-means++ draws one seed at a time with probability ∝ D². Here CANDIDATES are drawn at once from D² of before and taken one after the
     other, each with probability D²/D²_before, where D² counts the ones already taken: rejection sampling of the same distribution, in

@@ -46,8 +46,8 @@ class Effort(NamedTuple):
     seed_steps: int
     subset_steps: int
     full_steps: int
-    tokens_per_cluster: int = 32
-    step_length: float = 1.6
+    tokens_per_cluster: int = 22
+    step_length: float = 1.5
 
     @property
     def steps(self) -> int:
@@ -63,8 +63,8 @@ class Effort(NamedTuple):
         return 1.0 if step >= self.steps - 2 else self.step_length
 
 
-SHORT = Effort(n_seeds=1024, seed_steps=12, subset_steps=0, full_steps=2, step_length=1.3)
-LONG = Effort(n_seeds=4096, seed_steps=0, subset_steps=12, full_steps=2, tokens_per_cluster=11)
+SHORT = Effort(n_seeds=1024, seed_steps=10, subset_steps=0, full_steps=2, step_length=1.5)
+LONG = Effort(n_seeds=8192, seed_steps=0, subset_steps=16, full_steps=2, tokens_per_cluster=22, step_length=1.5)
 LONG_LENGTH = 32768  # from here on, one program for each head takes longer over steps than launches do
 
 
@@ -82,7 +82,7 @@ class Launch(NamedTuple):
     seed_tokens: int = 256
     lloyd_block: int = 128
     lloyd_warps: int = 4
-    block_k: int = 64
+    block_k: int = 32
     programs: int = 512
 
 
@@ -123,6 +123,12 @@ def tokens_per_program(n_subset: int, problems: int, launch: Launch) -> int:
     return min(16, triton.next_power_of_2(triton.cdiv(wanted, launch.lloyd_block))) * launch.lloyd_block
 
 
+def tile(tokens: int, x: Tensor) -> int:
+    """How many tokens of ``x`` a tile holds: ``tokens``, fewer where one has more than 128 bytes, to fit into shared memory."""
+    row_bytes = triton.next_power_of_2(x.shape[-1]) * x.element_size()
+    return max(16, tokens * 128 // max(128, row_bytes))
+
+
 def fit(x: Tensor, n_clusters: int, phi: Tensor, seed: int, effort: Effort, launch: Launch) -> Centres:
     """Centres of tokens [P, N, head_dim] projected by the padded Φ [M, head_dim]."""
     problems, n, head_dim = x.shape
@@ -159,7 +165,7 @@ def fit(x: Tensor, n_clusters: int, phi: Tensor, seed: int, effort: Effort, laun
         **shape,
         CANDIDATES=launch.candidates,
         BLOCK=max(launch.candidates, launch.seed_block * 16 // m),
-        BLOCK_X=launch.seed_tokens,
+        BLOCK_X=tile(launch.seed_tokens, x),
         num_warps=launch.seed_warps,
         num_stages=2,
     )
@@ -196,16 +202,15 @@ def fit(x: Tensor, n_clusters: int, phi: Tensor, seed: int, effort: Effort, laun
             fixed,
             **shape,
             MOVED=found.is_moved,
-            BLOCK=launch.lloyd_block,
+            BLOCK=tile(launch.lloyd_block, x),
             num_warps=launch.lloyd_warps,
+            num_stages=2,
         )
         found = Centres(moved, sums, counts, fixed, effort.length(step), True, mean, inverse)
     return found
 
 
-def assign(
-    x: Tensor, phi: Tensor, found: Centres, queries_per_row: int, launch: Launch
-) -> tuple[Tensor, fused.Schedule]:
+def assign(x: Tensor, phi: Tensor, found: Centres, queries_per_row: int, launch: Launch) -> tuple[Tensor, fused.Schedule]:
     """(labels [P, N] int32, the schedule of tokens sorted by label) of tokens [P, N, head_dim], given what :func:`fit` found."""
     problems, n, head_dim = x.shape
     n_clusters, m = found.centres.shape[1:]
@@ -249,7 +254,8 @@ def assign(
 def padded_projection(phi: Tensor) -> Tensor:
     """Φ [m, head_dim] with rows of zeros up to a power of two, at least 16; contiguous float32."""
     rows = max(16, triton.next_power_of_2(phi.shape[0]))
-    return torch.nn.functional.pad(phi.float(), (0, 0, 0, rows - phi.shape[0])).contiguous()
+    missing = rows - phi.shape[0]
+    return (torch.nn.functional.pad(phi.float(), (0, 0, 0, missing)) if missing else phi.float()).contiguous()
 
 
 def cluster(

@@ -104,7 +104,7 @@ def test_clustering_sorts_its_labels_and_repeats_itself(n, k):
 
 @pytest.mark.parametrize("in_seed_kernel", [True, False])
 def test_lloyd_steps_move_centres_to_the_means(in_seed_kernel):
-    # From the same seeds, whole steps of the kernels must be whole steps of the reference, 1.5 of the way in the program that drew the seeds.
+    # From the same seeds, two steps of the kernels are two of the reference; the program that drew the seeds goes 1.5 of the way.
     x = data.planted(1, 200, 16, 6, spread=0.3).query
     phi = projection(16, 16, torch.Generator().manual_seed(0))
     none = fast_clustering.Effort(n_seeds=200, seed_steps=0, subset_steps=0, full_steps=0, step_length=1.5)
