@@ -29,6 +29,7 @@ from workloads.activations.learning.names import (
     AGAINST_GELU,
     AGAINST_PHI6,
     CHOSEN_RATE,
+    DEPTH_TASKS,
     GELU_RATE,
     HELD_OUT_LOSS,
     OWN_RATE,
@@ -101,7 +102,8 @@ def comparison(chosen: Task, params: ActivationParameters, context: Context) -> 
                 reported * len(rates), [rate for _, rate in rates for _ in reported], chosen.validation, params.every
             )
             for point in points:
-                yield from _curve(function, rates, point, chosen, reported, context)
+                if chosen.name in DEPTH_TASKS:  # the only curves that are drawn
+                    yield from _curve(function, rates, point, chosen, reported, context)
             models.append((function, rates, model, point))
         yield Progress((index + 1) / len(functions), f"{title}, {function}")
     yield Phase("test", title)
