@@ -56,7 +56,7 @@ from workloads.moe_routing.parameters import TUNING_SEEDS, MoeRoutingParameters
 D_MODEL, N_LAYERS, N_HEADS, CONTEXT, BATCH_SIZE = counts.PUBLISHED_D_MODEL, 4, 4, 32, 16
 PUBLISHED_RATE = 1e-3
 LAST_STEPS = 50  # whose mean is the training loss at the end
-CURVE_POINTS = 4
+CURVE_POINTS = 2
 TEST_WINDOWS = 256  # of the test text, and of the validation text
 RATES = {1: (PUBLISHED_RATE, PUBLISHED_RATE), 3: (1e-3, 1e-2), 5: (3e-4, 3e-2)}
 PUBLISHED_ARMS = (STANDARD, SMALL, DENSE)

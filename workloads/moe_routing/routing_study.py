@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lab.measuring import within
 from lab.records import Event, Phase, Progress, Protocol, Record, Role, Scalar
 from lab.statistics import Interval
 from lab.training.batches import Samples
@@ -169,7 +170,7 @@ def role_of(name: str) -> Role:
 
 @dataclass(frozen=True)
 class _Recorder:
-    """Makes the records of one training."""
+    """Makes the records of one training; ``curves``: also of what routers do between its start and its end."""
 
     protocol: Protocol
     device: str
@@ -178,6 +179,7 @@ class _Recorder:
     names: tuple[str, ...]
     seeds: tuple[int, ...]
     whole_run: bool
+    curves: bool = True
 
     def record(
         self, name: str, metric: str, value: float | None, unit: str, *, seed: int | None = None, reason: str = "", **at: Scalar
@@ -206,7 +208,7 @@ class _Recorder:
                 yield self.record(name, accuracy, 100 * float(point.metrics["accuracy"][place]), "%", seed=seed, step=step)
                 wanted = {LOAD_ENTROPY} if last or step == 0 else set()
                 wanted |= {ROUTER_GRADIENT} if last else set()
-                if index == 0:
+                if index == 0 and (self.curves or last or step == 0):
                     wanted = set(UNITS)
                     for expert, share in enumerate(diagnostics[EXPERT_LOAD][place]):
                         yield self.record(name, EXPERT_LOAD, float(share), "1", seed=seed, step=step, expert=expert)
@@ -250,15 +252,24 @@ def sound(params: MoeRoutingParameters, context: Context) -> Generator[Event, No
         data = task(name, params.seed, context.cache_dir)
         yield data.used
         yield Phase("routing, sound", data.label)
-        recorder = _Recorder("sound", context.device, data.label, params.n_experts, params.routings, params.reported_seeds, whole_run=False)
+        recorder = _Recorder(
+            "sound",
+            context.device,
+            data.label,
+            params.n_experts,
+            params.routings,
+            params.reported_seeds,
+            whole_run=False,
+            curves=place == 0,  # on one data set, or the records of a thorough run would be too many to keep
+        )
         yield from _levels(recorder, data)
         trainer = Trainer(data, sound_setting(params), context.device)
         rates, flaws = _tuned(trainer, params)
         yield Progress((place + 0.5) / len(params.tasks), f"{data.label}: learning rates")
         for routing, rate in rates.items():
             yield recorder.record(routing, LEARNING_RATE, rate, "1", flaw=flaws[routing])
-        yield from _trained(recorder, trainer, rates, params.steps, trainer.validation, VALIDATION_ACCURACY, flaws)
-        yield Progress((place + 1) / len(params.tasks), data.label)
+        trained = _trained(recorder, trainer, rates, params.steps, trainer.validation, VALIDATION_ACCURACY, flaws)
+        yield from within(trained, (place + 0.5) / len(params.tasks), (place + 1) / len(params.tasks))
 
 
 def _levels(recorder: _Recorder, data: Task) -> Iterator[Record]:
