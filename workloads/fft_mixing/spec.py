@@ -74,7 +74,7 @@ WORKLOAD = Workload(
         "latency_s": Metric("Time per call", "s"),
         "device_time_s": Metric("Time on the device", "s"),
         SMALLEST_CALL: Metric("Time of a call on one short sequence", "s", compare="none"),
-        "peak_memory_bytes": Metric("Peak memory", "B"),
+        "peak_memory_bytes": Metric("Peak memory", "B", compare="none"),
         "peak_reserved_bytes": Metric("Peak reserved memory", "B", compare="none"),
         **ENERGY_METRICS,
         PARAMETER_COUNT: Metric("Parameters", "1", compare="none"),
