@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lab.energy import ENERGY
 from lab.records import Chart, Estimate, Series, StoredRecord
 from workloads.spectral_sparse_attention import paper, spectrum_charts, table_charts, text_charts
-from workloads.spectral_sparse_attention.drawing import cell_text, emphasis, grouped, label, line, longest, series
+from workloads.spectral_sparse_attention.drawing import cell_text, emphasis, grouped, label, line, longest, sentence, series
 from workloads.spectral_sparse_attention.findings import best_pair, crossover, published_pair, rows
 from workloads.spectral_sparse_attention.series import DENSE, FIDELITY, LABELS, RIVALS, SPEED, SPLIT, SSA, STEPS
 
@@ -82,7 +82,7 @@ def _ratios(estimates: Sequence[Estimate]) -> Chart | None:
         limits={"dense attention": 1.0},
         marks={"claimed crossover": paper.MIN_N},
         alt="How many times as fast as dense attention SSA is against N: as published, best against best, and the source's table.",
-        takeaway=f"{'; '.join(said)}." if said else "",
+        takeaway=sentence(f"{'; '.join(said)}.") if said else "",
     )
 
 
@@ -105,7 +105,7 @@ def _cosines(estimates: Sequence[Estimate]) -> Chart | None:
         series=tuple(series(name, points, lambda e: LABELS[e.arm]) for name, points in groups.items() if points),
         limits={"claimed": 0.76},
         alt=f"Cosine of the outputs of SSA, its variants and its rivals with dense attention's, {cell_text(levels[0])}.",
-        takeaway=f"{cell_text(levels[0])}.{kept} Where a rival of equal density comes as near, the clusters add nothing.",
+        takeaway=f"{sentence(cell_text(levels[0]))}.{kept} Where a rival of equal density comes as near, the clusters add nothing.",
     )
 
 
@@ -133,7 +133,8 @@ def _gradients(estimates: Sequence[Estimate]) -> Chart | None:
         limits={"claimed": 0.76},
         y_range=(min(0.0, lowest), 1.0),
         alt="Cosine of the gradients to queries, keys and values of SSA with those of dense attention, for a random cotangent.",
-        takeaway=f"{cell_text(levels[0])}. The source calls the cosine of the outputs “gradient direction preservation”; this is the "
+        takeaway=f"{sentence(cell_text(levels[0]))}. The source calls the cosine of the outputs “gradient direction preservation”; this "
+        "is the "
         "gradient.",
     )
 

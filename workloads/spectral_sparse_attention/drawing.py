@@ -53,6 +53,11 @@ def longest(estimates: Sequence[Estimate]) -> list[Estimate]:
     return [e for e in estimates if e.dimensions["seq_len"] == most]
 
 
+def sentence(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
 def cell_text(e: Estimate) -> str:
     """Data, N, k and s of an estimate, in words."""
     d = e.dimensions

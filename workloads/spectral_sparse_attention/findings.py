@@ -99,6 +99,7 @@ def named(arm: str, implementation: str) -> str:
 def measured(claim: Claim, e: Estimate, protocol: Protocol, comparison: Comparison, pair: str, flaws: tuple[str, ...] = ()) -> Measured:
     """An estimate as what was measured of a claim."""
     drift = tuple(part for part in e.reason.split("; ") if part.startswith("drift"))
+    pair = pair[:1].upper() + pair[1:]
     return Measured(
         claim.id,
         protocol,
@@ -414,7 +415,7 @@ def _quality(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
     chosen = sorted(inside, key=lambda e: e.mean or 0.0)[len(inside) // 2]
     absent = "speeds at a given Q are timed with figure 3, which this run leaves out"
     found = _part_cell(claim, estimates, QUALITY, what, {"setting": chosen.dimensions["setting"]}, absent)
-    return [replace(m, pair=f"Q = {chosen.mean:.3f}; {m.pair}") if m.pair else m for m in found]
+    return [replace(m, pair=f"{m.pair}; Q = {chosen.mean:.3f}") if m.pair else m for m in found]
 
 
 def measure(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:

@@ -267,7 +267,7 @@ def _error_against_samples(study: Study, seed: int) -> Iterator[Record]:
             sines.append(found.frobenius)
             yield study.record(arm, "sine_frobenius", found.frobenius, seed, part=BOUND, n=n, s=s)
             yield study.record(arm, "sine_bound", found.operator, seed, part=BOUND, n=n, s=s)
-            yield study.record(arm, "printed_bound", found.printed, seed, part=BOUND, n=n, s=s)
+            yield study.record(arm, "largest_sine", found.largest_sine, seed, part=BOUND, n=n, s=s)
         fitted = power_law_exponent(counts, sines)
         yield study.record(
             arm, "sine_exponent", fitted.mean, seed, part=BOUND, n=n, s=0, reason=fitted.reason if fitted.mean is None else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.records import Chart, Estimate, Series
-from workloads.spectral_sparse_attention.drawing import cell_text, grouped, line
+from workloads.spectral_sparse_attention.drawing import cell_text, grouped, line, sentence
 from workloads.spectral_sparse_attention.findings import rows
 from workloads.spectral_sparse_attention.series import BOUND, CONVERGENCE, DENSE, LABELS, MAP, REWEIGHTED, SPECTRUM, SSA
 
@@ -56,7 +56,8 @@ def _eigenvalues(estimates: Sequence[Estimate]) -> Chart | None:
         series=tuple(drawn),
         marks={f"k = {k}": float(k)},
         alt="Eigenvalues of the Laplacians of dense attention and of SSA against their index, on logarithmic axes, with k marked.",
-        takeaway=f"{cell_text(first)}. λ₁ = 0 is not drawn. The graphs are symmetrised, (W + Wᵀ)/2, which algorithm 2 does not do. "
+        takeaway=f"{sentence(cell_text(first))}. λ₁ = 0 is not drawn. The graphs are symmetrised, (W + Wᵀ)/2, which algorithm 2 does not "
+        "do. "
         "Not re-weighted, sampled edges carry too little: the clusters come loose from one another and λ₂ … λ_k fall.",
     )
 
@@ -83,23 +84,23 @@ def _convergence(estimates: Sequence[Estimate]) -> Chart | None:
 def _angles(estimates: Sequence[Estimate]) -> Chart | None:
     """sin Θ against s with the Davis–Kahan bound, for algorithm 2 and for true clusters with re-weighted samples."""
     drawn, exponents, vacuous, shown = [], [], [], 0
-    for arm, how in ((SSA, "SSA as published"), (REWEIGHTED, "true clusters, re-weighted")):
-        points = rows(estimates, BOUND, "sine_frobenius", arm=arm)
+    for arm, how in ((SSA, "as published"), (REWEIGHTED, "true clusters")):
+        points = rows(estimates, BOUND, "largest_sine", arm=arm)
         bounds = rows(estimates, BOUND, "sine_bound", arm=arm)
         if not points:
             continue
-        drawn += [line(f"‖sin Θ‖, {how}", points, "samples"), line(f"bound 2‖E‖/δ, {how}", bounds, "samples", "limit")]
+        drawn += [line(f"sine, {how}", points, "samples"), line(f"bound, {how}", bounds, "samples", "limit")]
         vacuous += [e for e in bounds if (e.mean or 0.0) >= 1]
         shown += len(bounds)
         fit = rows(estimates, BOUND, "sine_exponent", arm=arm)
         if fit and fit[0].ci_low is not None and fit[0].ci_high is not None:
-            exponents.append(f"{how}: s^{fit[0].mean:.2f} ({fit[0].ci_low:.2f} to {fit[0].ci_high:.2f})")
+            exponents.append(f"{how} {fit[0].mean:.2f} ({fit[0].ci_low:.2f} to {fit[0].ci_high:.2f})".replace("-", "−"))
     if not drawn:
         return None
     said = f"{len(vacuous)} of {shown} bounds are vacuous: 1 or more, which no sine exceeds. " if vacuous else ""
     return Chart(
         key="angles",
-        title="Angle between the leading eigenspaces against the number of samples",
+        title="Angle between the leading eigenspaces",
         kind="line",
         x_title="s",
         x_unit="samples",
@@ -110,7 +111,10 @@ def _angles(estimates: Sequence[Estimate]) -> Chart | None:
         series=tuple(drawn),
         limits={"vacuous from here": 1.0},
         alt="The sine of the angle between the leading eigenspaces of dense attention and SSA, and the Davis–Kahan bound, against s.",
-        takeaway=f"{said}Fitted: {'; '.join(exponents)}. Claimed: s^−0.5." if exponents else said,
+        takeaway=f"{said}The sine is ‖sin Θ‖ (Frobenius), the bound 2‖E‖₂/δ_k; true clusters: the planted ones, samples re-weighted. "
+        f"Fitted exponents of s: {'; '.join(exponents)}. Claimed: −0.5."
+        if exponents
+        else said,
     )
 
 
@@ -195,5 +199,5 @@ def _map(estimates: Sequence[Estimate], arm: str) -> Chart | None:
         series=tuple(lines),
         alt=f"Mean attention between {len(lines)} blocks of queries and keys in cluster order, as a multiple of uniform attention, "
         f"for {LABELS[arm]}.",
-        takeaway=f"{cell_text(cells[0])}; tokens sorted by their k-means cluster, first data set.",
+        takeaway=f"{sentence(cell_text(cells[0]))}; tokens sorted by their k-means cluster, first data set.",
     )
