@@ -12,7 +12,7 @@ value belongs to the token before it. Small attention models take thousands of s
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -105,7 +105,9 @@ def images(params: FftMixingParameters, context: Context) -> Generator[Event, No
             refused.append(str(error))
             continue
         if refused:
-            yield Fact("data_fallback", f"{found.title} instead of MNIST: " + "; ".join(refused))
+            told = f"{found.title} instead of MNIST: " + "; ".join(refused)
+            yield Fact("data_fallback", told)
+            found = replace(found, note=f"{found.note} {told}".strip())  # stands beside the data in the run's manifest
         return found
     raise AssertionError("digits are always there")
 

@@ -79,6 +79,8 @@ def test_images_fall_back_on_digits_and_say_so(monkeypatch, tmp_path):
     assert fact.name == "data_fallback"
     assert "digits instead of MNIST" in fact.value
     assert "no network" in fact.value
+    (used,) = [event for event in events if isinstance(event, DataUsed)]
+    assert "digits instead of MNIST" in used.note
     assert found.label.startswith("digits")
     assert found.seq_len == 64
 
