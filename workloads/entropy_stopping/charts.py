@@ -17,8 +17,6 @@ from workloads.entropy_stopping.names import (
     LEVEL,
     LOSS,
     MODELS,
-    PATIENCE_ACCURACY,
-    PATIENCE_LOSS,
     PICKED_ON_TEST,
     PICKED_ON_VALIDATION,
     PLATEAU,
@@ -29,11 +27,12 @@ from workloads.entropy_stopping.names import (
     TRAIN,
     USUAL,
     VALIDATION,
+    WATCHING,
     high,
     low,
 )
+from workloads.entropy_stopping.wording import setting_words
 
-WATCHERS = (PLATEAU, SMOOTHED, PATIENCE_LOSS, PATIENCE_ACCURACY)
 CLAIMED_SAVED, CLAIMED_CHANGE, CLAIMED_TIME_SAVED = 66.7, -0.20, 33.0  # TECS-L report; N6 issue
 SPLITS = {TRAIN: "training data, dropout on", VALIDATION: "validation data", TEST: "test data"}
 CURVE_TITLES = {ENTROPY: ("Mean output entropy", "nats"), ACCURACY: ("Accuracy", "%"), LOSS: ("Loss", "nats")}
@@ -73,13 +72,6 @@ def _half(e: Estimate) -> float:
     return 0.0 if e.ci_low is None or e.ci_high is None else (e.ci_high - e.ci_low) / 2
 
 
-def setting_words(arm: str, setting: object) -> str:
-    """What a rule is set to, in words."""
-    if arm in (PLATEAU, SMOOTHED):
-        return f"threshold {setting}" if isinstance(setting, float) else str(setting)
-    return f"patience {setting}" if arm in (PATIENCE_LOSS, PATIENCE_ACCURACY) else f"{setting} epochs"
-
-
 def frontier(rows: Sequence[Estimate], model: str, cost: UnitCosts) -> Chart | None:
     """Test accuracy against cost of every rule of one protocol and kind of model; None before the test data were used."""
     levels, stops = _rules(rows, LEVEL), _rules(rows, STOP_EPOCH)
@@ -94,7 +86,7 @@ def frontier(rows: Sequence[Estimate], model: str, cost: UnitCosts) -> Chart | N
             keys += [key for key in levels if key[0] == arm and key[1] == PICKED_ON_TEST]
         if not keys:
             continue
-        watched = arm in WATCHERS
+        watched = arm in WATCHING
         xs = [cost.of(stops[key].mean or 0.0, watched=watched) for key in keys]
         errors = [cost.error(stops[key].mean or 0.0, _half(stops[key]), watched=watched) for key in keys]
         series.append(
@@ -240,7 +232,7 @@ def _marks(rows: Sequence[Estimate]) -> dict[str, float]:
     last = max((int(e.dimensions["epoch"]) for e in rows if e.dimensions["part"] == CURVE and e.dimensions["epoch"]), default=0)
     places: dict[int, list[tuple[str, float]]] = {}
     for (arm, setting), e in _rules(rows, STOP_EPOCH).items():
-        if arm in WATCHERS and not _is_picked(setting) and e.mean is not None and e.mean < last:
+        if arm in WATCHING and not _is_picked(setting) and e.mean is not None and e.mean < last:
             name = f"{setting:g}" if arm == PLATEAU and isinstance(setting, float) else LABELS[arm]
             places.setdefault(round(e.mean), []).append((name, e.mean))
     marks = {}

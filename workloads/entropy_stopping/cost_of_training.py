@@ -8,8 +8,8 @@ measured (``part`` "cost" of the records).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from lab.energy import ENERGY as ENERGY_METRIC
 from lab.records import Estimate
@@ -42,6 +42,10 @@ class UnitCosts:
             LATENCY: "Time of one training",
         }.get(self.metric, "Epochs trained")
 
+    def moved(self, *, step: float = 0.0, evaluation: float = 0.0) -> UnitCosts:
+        """The same costs, shifted by so much."""
+        return replace(self, step=self.step + step, evaluation=self.evaluation + evaluation)
+
     def epoch(self, *, watched: bool) -> float:
         """Of one epoch, with its evaluation where the rule watches."""
         return self.steps_per_epoch * self.step + (self.evaluation if watched else 0.0)
@@ -55,9 +59,9 @@ class UnitCosts:
         unit = math.hypot(self.steps_per_epoch * self.step_error, self.evaluation_error if watched else 0.0)
         return math.hypot(epochs * unit, epochs_error * self.epoch(watched=watched))
 
-    def saved_percent(self, epochs: float, budget: float, *, watched: bool) -> float:
-        """100 · (1 − cost / cost of ``budget`` epochs without any evaluation)."""
-        return 100 * (1 - self.of(epochs, watched=watched) / self.of(budget, watched=False))
+    def saved_percent(self, epoch_share: float, *, watched: bool, other_watched: bool = False) -> float:
+        """100 · (1 − cost / cost of another training), this one having ``epoch_share`` of the other's epochs."""
+        return 100 * (1 - epoch_share * self.epoch(watched=watched) / self.epoch(watched=other_watched))
 
 
 def in_epochs() -> UnitCosts:
@@ -68,26 +72,15 @@ def in_epochs() -> UnitCosts:
 def measured(estimates: Sequence[Estimate], model: str) -> list[UnitCosts]:
     """What was measured of ``model``, the best first: joules, time on the device, time per call."""
     rows = [e for e in estimates if e.dimensions["part"] == COST and e.dimensions["model"] == model and e.mean is not None]
-    steps = next((int(e.mean or 0) for e in rows if e.metric == STEPS_PER_EPOCH), 0)
-    means = {(e.metric, e.arm): (e.mean or 0.0, _half_width(e)) for e in rows if e.statistic == "mean"}
-    return unit_costs(means, steps) if steps else []
-
-
-def unit_costs(means: Mapping[tuple[str, str], tuple[float, float]], steps_per_epoch: int) -> list[UnitCosts]:
-    """The costs of those metrics that both arms have; ``means`` holds (mean, half-width of its interval) by (metric, arm)."""
-    return [
-        UnitCosts(
-            metric,
-            unit,
-            steps_per_epoch,
-            step=means[metric, STEP][0],
-            evaluation=means[metric, EVALUATION][0],
-            step_error=means[metric, STEP][1],
-            evaluation_error=means[metric, EVALUATION][1],
-        )
-        for metric, unit in ((ENERGY_METRIC, "J"), (DEVICE_TIME, "s"), (LATENCY, "s"))
-        if (metric, STEP) in means and (metric, EVALUATION) in means
-    ]
+    steps_per_epoch = next((int(e.mean or 0) for e in rows if e.metric == STEPS_PER_EPOCH), 0)
+    means = {(e.metric, e.arm): e for e in rows if e.statistic == "mean"}
+    found = []
+    for metric, unit in ((ENERGY_METRIC, "J"), (DEVICE_TIME, "s"), (LATENCY, "s")):
+        step, evaluation = means.get((metric, STEP)), means.get((metric, EVALUATION))
+        if steps_per_epoch and step is not None and evaluation is not None:
+            values = (step.mean or 0.0, evaluation.mean or 0.0, _half_width(step), _half_width(evaluation))
+            found.append(UnitCosts(metric, unit, steps_per_epoch, *values))
+    return found
 
 
 def _half_width(e: Estimate) -> float:

@@ -144,7 +144,7 @@ def _frontier(stored: Stored, stops: Mapping[Rule, Mapping[int, Stop | None]], c
         )
         if rule.name == Plateau.name:
             full = sum(stored.test_accuracy[seed][epochs - 1] for seed in found) / len(found)
-            saved = cost.saved_percent(mean, epochs, watched=True)
+            saved = cost.saved_percent(mean / epochs, watched=True)
             what = {"J": "energy", "s": "time"}.get(cost.unit, "epochs")
             words.append(
                 f"The entropy plateau saves {saved:.0f} % of the {what} at {(level.mean or 0.0) - full:+.2f} points of test accuracy."

@@ -10,6 +10,7 @@ PATIENCE_LOSS, PATIENCE_ACCURACY = "patience_loss", "patience_accuracy"
 FIXED, COSINE = "fixed_budget", "cosine"
 TECHNIQUES = (PLATEAU, SMOOTHED)
 USUAL = (PATIENCE_LOSS, PATIENCE_ACCURACY, FIXED, COSINE)
+WATCHING = (PLATEAU, SMOOTHED, PATIENCE_LOSS, PATIENCE_ACCURACY)  # need an evaluation after every epoch
 
 # Arms that are no rule: the training whose curves the rules read, and what its parts cost.
 CONSTANT = "constant_rate"
@@ -26,16 +27,15 @@ LOSS, ACCURACY, ENTROPY = "loss", "accuracy", "output_entropy"
 CHANGED = "changed_share"
 STOP_EPOCH = "stop_epoch"
 LEVEL, CHANGE = "test_accuracy", "accuracy_change"  # with intervals for other seeds and other test items
-SAVED = "saved_share"
+EPOCH_SHARE = "epoch_share"  # epochs until the stop / epochs of what it is compared with
 STEPS_PER_EPOCH, TEST_ITEMS, LEARNING_RATE = "steps_per_epoch", "test_items", "learning_rate"
 
-FULL_BUDGET, USUAL_PRACTICE = "full budget", "usual practice"  # the dimension "against"
-EPOCHS, TIME, ENERGY = "epochs", "time", "energy"  # the dimension "cost": what is saved
+FULL_BUDGET = "full_budget"  # the dimension "against", or the arm of a usual practice, with its setting
 
 PICKED_ON_TEST, PICKED_ON_VALIDATION = "picked on test data", "picked on validation data"  # in place of a setting
 DIVERGED = "the model diverged"
 
-DIMENSIONS = ("part", "model", "data", "split", "epoch", "setting", "against", "cost")
+DIMENSIONS = ("part", "model", "data", "split", "epoch", "setting", "against", "against_setting")
 
 
 def dimensions_of(part: str, **values: Scalar) -> dict[str, Scalar]:
@@ -65,6 +65,7 @@ LABELS = {
     PATIENCE_ACCURACY: "patience on validation accuracy",
     FIXED: "fixed budget",
     COSINE: "cosine schedule",
+    FULL_BUDGET: "the full budget",
     CONSTANT: "constant learning rate",
     STEP: "training step",
     EVALUATION: "evaluation",

@@ -22,6 +22,7 @@ from workloads.entropy_stopping.names import (
     CURVE,
     DIVERGED,
     ENTROPY,
+    EPOCH_SHARE,
     FULL_BUDGET,
     LEVEL,
     LOSS,
@@ -85,8 +86,9 @@ class Recorder:
         **at: Any,
     ) -> Record:
         """One record; ``at`` holds its dimensions. A value that is not finite is missing, because its model diverged."""
-        if value is not None and not math.isfinite(value):
-            value, reason = None, reason or DIVERGED
+        if value is not None:
+            value = float(value)
+            value, reason = (value, reason) if math.isfinite(value) else (None, reason or DIVERGED)
         role: Role = "technique" if arm in TECHNIQUES else "baseline"
         dimensions = dimensions_of(part, model=self.model, data=self.data, **at)
         return Record(
@@ -136,21 +138,21 @@ class Recorder:
         """Where a rule stopped, how accurate the models are then, and how much less than after the full budget (``full`` [S, N])."""
         for seed, epochs in zip(self.seeds, outcome.epochs, strict=True):
             yield from self._stopped(outcome.arm, outcome.setting, seed, epochs)
-        yield from self.interval(outcome, LEVEL, mean_over_seeds_and_items(100 * outcome.correct), "%", "")
+        yield from self._interval(outcome, LEVEL, mean_over_seeds_and_items(100 * outcome.correct), "%")
         yield from self.change(outcome, full, FULL_BUDGET)
 
-    def change(self, outcome: Outcome, other: np.ndarray, against: str) -> Iterator[Record]:
+    def change(self, outcome: Outcome, other: np.ndarray, against: str, against_setting: Scalar = "") -> Iterator[Record]:
         """Points of test accuracy above the models ``other`` [S, N]."""
-        yield from self.interval(outcome, CHANGE, paired_difference(100 * outcome.correct, 100 * other), "points", against)
+        found = paired_difference(100 * outcome.correct, 100 * other)
+        yield from self._interval(outcome, CHANGE, found, "points", against=against, against_setting=against_setting)
 
-    def interval(self, outcome: Outcome, metric: str, found: Interval, unit: str, against: str) -> Iterator[Record]:
+    def share(self, outcome: Outcome, other: np.ndarray, against: str, against_setting: Scalar = "") -> Iterator[Record]:
+        """Each seed's epochs over those of ``other`` [S]."""
+        at: dict[str, Any] = {"setting": outcome.setting, "against": against, "against_setting": against_setting}
+        for seed, value in zip(self.seeds, outcome.epochs / other, strict=True):
+            yield self.record(RULE, outcome.arm, EPOCH_SHARE, float(value), "1", seed=seed, **at)
+
+    def _interval(self, outcome: Outcome, metric: str, found: Interval, unit: str, **at: Any) -> Iterator[Record]:
         """A value and the ends of its interval."""
         for name, value in ((metric, found.mean), (low(metric), found.low), (high(metric), found.high)):
-            yield self.record(RULE, outcome.arm, name, value, unit, reason=found.reason, setting=outcome.setting, against=against)
-
-    def per_seed(
-        self, outcome: Outcome, metric: str, values: Sequence[float] | np.ndarray, unit: str, reason: str = "", **at: Any
-    ) -> Iterator[Record]:
-        """A value of each seed."""
-        for seed, value in zip(self.seeds, values, strict=True):
-            yield self.record(RULE, outcome.arm, metric, float(value), unit, seed=seed, reason=reason, setting=outcome.setting, **at)
+            yield self.record(RULE, outcome.arm, name, value, unit, reason=found.reason, setting=outcome.setting, **at)

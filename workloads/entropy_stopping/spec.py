@@ -68,7 +68,7 @@ WORKLOAD = Workload(
         names.CHANGED: Metric("Test items that differ from the last epoch in being right", "%", "neither", compare="none"),
         names.TEST_ITEMS: Metric("Test items", "1", "neither", compare="none"),
         names.STOP_EPOCH: Metric("Epochs until the rule stops", "epochs", compare="none"),
-        names.SAVED: Metric("Saved", "%", "higher", compare="none"),
+        names.EPOCH_SHARE: Metric("Epochs, as a share of those of what it is compared with", "1", compare="none"),
         **_with_ends(names.LEVEL, "Test accuracy when stopped", "%"),
         **_with_ends(names.CHANGE, "Change of test accuracy", "points"),
         names.STEPS_PER_EPOCH: Metric("Steps of an epoch", "1", "neither", compare="none"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,25 +13,18 @@ from lab.training.schedules import Schedule, constant
 from lab.training.tuning import Grid, Tuned, TuningPoint, tune
 from lab.workload import Context
 from workloads.entropy_stopping.choosing import Option, Practice, best_at_cost, cheapest_as_accurate, pick
-from workloads.entropy_stopping.cost_of_training import UnitCosts, in_epochs
 from workloads.entropy_stopping.examples import Examples
 from workloads.entropy_stopping.names import (
     CONSTANT,
     COSINE,
     COST,
-    EPOCHS,
     FULL_BUDGET,
     LABELS,
     LEARNING_RATE,
     PICKED_ON_TEST,
     PICKED_ON_VALIDATION,
     PLATEAU,
-    RULE,
-    SAVED,
-    TIME,
-    USUAL_PRACTICE,
 )
-from workloads.entropy_stopping.names import ENERGY as ENERGY_COST
 from workloads.entropy_stopping.parameters import EntropyStoppingParameters
 from workloads.entropy_stopping.recording import Outcome, Recorder
 from workloads.entropy_stopping.rules import Rule, Stop
@@ -58,7 +51,7 @@ def published(params: EntropyStoppingParameters, data: Examples, context: Contex
     outcomes.append(_picked(PICKED_ON_TEST, outcomes, correct, 100 * correct.mean(2)))
     for outcome in outcomes:
         yield from recorder.outcome(outcome, correct[-1])
-    yield from _saved(recorder, outcomes[-1], in_epochs(), EPOCHS, np.full(params.seeds, float(params.epochs)), False, FULL_BUDGET)
+    yield from recorder.share(outcomes[-1], np.full(params.seeds, float(params.epochs)), FULL_BUDGET)
 
 
 @dataclass
@@ -99,7 +92,7 @@ class Sound:
             rate = yield from within(self._rate(COSINE, length, schedule), share, after_tuning)
             yield Phase("train, cosine schedules", f"{params.seeds} models, {length} epochs")
             self.schedules[length], points = trainer.run(self.recorder.seeds, length, None, rate, schedule)
-            for point in points:
+            for _ in points:
                 done = self.schedules[length].epochs
                 yield Progress(after_tuning + done / total, f"cosine schedule of {length} epochs")
             share = after_tuning + length / total
@@ -123,15 +116,14 @@ class Sound:
         yield self.recorder.record(COST, arm, LEARNING_RATE, rate, "1", reason=event.flaw, setting=epochs)
         return rate
 
-    def test(self, costs: Sequence[UnitCosts], no_energy: str) -> Generator[Event, None, None]:
-        """Use the test data, once: every epoch of the training and the end of every schedule; what comes after chooses nothing by it.
+    def test(self) -> Generator[Event, None, None]:
+        """Use the test data, once: every epoch of the training and the end of every schedule; nothing is chosen by what comes of it.
 
-        ``costs``: what was measured of a step and an evaluation, the best first. ``no_energy``: why there are no joules.
+        (But for one outcome that is called after its flaw, "picked on test data".)
         """
         yield Phase("test", f"{len(self.data.test):,} items, once")
         params, recorder, trained = self.params, self.recorder, self.trained
         assert trained is not None
-        # Validation accuracies first: whatever is chosen is chosen by them.
         cosines = [self._schedule_outcome(length, found) for length, found in self.schedules.items()]
         correct = trained.tested(self.data.test)
         yield from recorder.tested(correct)
@@ -145,7 +137,7 @@ class Sound:
         for outcome in (*entropy, *usual, *cosines, *picked):
             yield from recorder.outcome(outcome, correct[-1])
         fixed = next(outcome for outcome in entropy if (outcome.arm, outcome.setting) == (PLATEAU, params.threshold))
-        yield from self._verdicts(fixed, [*usual, *cosines], costs, no_energy)
+        yield from self._comparisons(fixed, [*usual, *cosines])
 
     def _schedule_outcome(self, length: int, found: Trained) -> Outcome:
         stops: list[Stop | None] = [None if epoch else Stop(length, length) for epoch in found.diverged_at]
@@ -161,43 +153,21 @@ class Sound:
             watches=False,
         )
 
-    def _verdicts(
-        self, rule: Outcome, usual: Sequence[Outcome], costs: Sequence[UnitCosts], no_energy: str
-    ) -> Generator[Record, None, None]:
-        """What the rule with the threshold fixed beforehand saves: against the full budget, and against the best usual practice."""
-        recorder, seeds = self.recorder, self.params.seeds
-        full = np.full(seeds, float(self.params.epochs))
-        best = costs[0] if costs else in_epochs()
-        practices = [
-            Practice(best.of(float(o.epochs.mean()), watched=o.watches), float(o.watched_accuracy.mean()))
-            for o in usual
-            if np.isfinite(o.epochs).all()
-        ]
-        finite = [o for o in usual if np.isfinite(o.epochs).all()]
-        comparable = bool(finite) and bool(np.isfinite(rule.epochs).all())
-        if comparable:
-            rival = finite[best_at_cost(practices, best.of(float(rule.epochs.mean()), watched=True))]
-            yield from recorder.change(rule, rival.correct, f"{USUAL_PRACTICE}: {described(rival)}")
-        measured = {EPOCHS: in_epochs()} | {_kind(cost): cost for cost in reversed(costs)}
-        for kind, cost in measured.items():
-            yield from _saved(recorder, rule, cost, kind, full, False, FULL_BUDGET)
-            if comparable:
-                rival = finite[cheapest_as_accurate(practices, float(rule.watched_accuracy.mean()))]
-                yield from _saved(recorder, rule, cost, kind, rival.epochs, rival.watches, f"{USUAL_PRACTICE}: {described(rival)}")
-        if ENERGY_COST not in measured:
-            for against in (FULL_BUDGET, USUAL_PRACTICE):
-                yield recorder.record(
-                    RULE, rule.arm, SAVED, None, "%", reason=no_energy, setting=rule.setting, against=against, cost=ENERGY_COST
-                )
+    def _comparisons(self, rule: Outcome, usual: Sequence[Outcome]) -> Iterator[Record]:
+        """The rule with the threshold fixed beforehand: against the full budget, and against the best usual practice.
 
-
-def described(outcome: Outcome) -> str:
-    """A rule with its setting, in words."""
-    return f"{LABELS[outcome.arm]} of {outcome.setting} epochs"
-
-
-def _kind(cost: UnitCosts) -> str:
-    return ENERGY_COST if cost.unit == "J" else TIME
+        Practices are chosen by validation accuracy and by epochs, which the seed decides, and not by seconds, which the machine does.
+        """
+        recorder = self.recorder
+        yield from recorder.share(rule, np.full(self.params.seeds, float(self.params.epochs)), FULL_BUDGET)
+        finite = [outcome for outcome in usual if np.isfinite(outcome.epochs).all()]
+        if not finite or not np.isfinite(rule.epochs).all():
+            return
+        practices = [Practice(float(outcome.epochs.mean()), float(outcome.watched_accuracy.mean())) for outcome in finite]
+        rival = finite[best_at_cost(practices, float(rule.epochs.mean()))]
+        yield from recorder.change(rule, rival.correct, rival.arm, rival.setting)
+        rival = finite[cheapest_as_accurate(practices, float(rule.watched_accuracy.mean()))]
+        yield from recorder.share(rule, rival.epochs, rival.arm, rival.setting)
 
 
 def _outcome(rule: Rule, trained: Trained, correct: np.ndarray) -> Outcome:
@@ -231,12 +201,3 @@ def _picked(name: str, outcomes: Sequence[Outcome], correct: np.ndarray, accurac
         stops.append(usable[pick(options)])
     watched = np.array([np.nan if stop is None else accuracy[stop.kept - 1, model] for model, stop in enumerate(stops)])
     return Outcome(PLATEAU, name, tuple(stops), _kept(stops, correct), watched, watches=True)
-
-
-def _saved(
-    recorder: Recorder, outcome: Outcome, cost: UnitCosts, kind: str, other: np.ndarray, other_watched: bool, against: str
-) -> Generator[Record, None, None]:
-    """Per cent of the cost of training ``other`` [S] epochs that the rule saves."""
-    own = np.array([cost.of(epochs, watched=outcome.watches) for epochs in outcome.epochs])
-    theirs = np.array([cost.of(epochs, watched=other_watched) for epochs in other])
-    yield from recorder.per_seed(outcome, SAVED, 100 * (1 - own / theirs), "%", against=against, cost=kind)
