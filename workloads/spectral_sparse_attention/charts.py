@@ -45,7 +45,8 @@ def _times(estimates: Sequence[Estimate], metric: str) -> Chart | None:
         y_log=True,
         series=tuple(line(name, points, "seq_len") for name, points in grouped(times, label).items()),
         alt="Time per call of SSA and of dense attention against the sequence length, one line per implementation.",
-        takeaway=f"{times[0].dtype}, {times[0].device}. Dense attention grows as N²; what is left out at an N was too large or too slow "
+        takeaway=f"In {times[0].dtype} on {times[0].device}. Dense attention grows as N²; what is left out at an N was too large or too "
+        "slow "
         "there "
         "(raw data).",
     )

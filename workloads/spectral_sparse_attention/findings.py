@@ -87,6 +87,11 @@ def as_advised(e: Estimate) -> bool:
     return e.dimensions["data"] in PLANTED and (e.dimensions["clusters"], e.dimensions["samples"]) == (root, root)
 
 
+def protocol_of(e: Estimate, protocol: Protocol) -> Protocol:
+    """The protocol of a level: the source had planted clusters only, so that on other data nothing is as published."""
+    return protocol if e.dimensions["data"] in PLANTED else "sound"
+
+
 def hardware(e: Estimate) -> str:
     return "gpu" if e.device.startswith("cuda") else "cpu"
 
@@ -99,7 +104,7 @@ def named(arm: str, implementation: str) -> str:
 def measured(claim: Claim, e: Estimate, protocol: Protocol, comparison: Comparison, pair: str, flaws: tuple[str, ...] = ()) -> Measured:
     """An estimate as what was measured of a claim."""
     drift = tuple(part for part in e.reason.split("; ") if part.startswith("drift"))
-    pair = pair[:1].upper() + pair[1:]
+    pair = pair[:1].upper() + pair[1:] if pair[:1].isascii() else pair  # λ and δ are no words
     return Measured(
         claim.id,
         protocol,
@@ -310,7 +315,7 @@ def _level(
         levels = rows(estimates, part, metric, arm=arm, **where)
         if levels:
             e = max(levels, key=lambda e: int(e.dimensions["seq_len"]))
-            found.append(measured(claim, e, protocol, comparison, pair(e)))
+            found.append(measured(claim, e, protocol_of(e, protocol), comparison, pair(e)))
         else:
             why = missing_reason([e for e in estimates if e.arm == arm], part, metric, **where) or f"this run leaves out the part “{part}”"
             found += unmeasured(claim, metric, why, ((protocol, comparison),))
@@ -338,7 +343,9 @@ def _gradient(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
         there = [e for e in levels if e.dimensions["seq_len"] == longest]
         worst = min(there, key=lambda e: e.mean or 0.0)
         each = ", ".join(f"{e.metric[-1].upper()} {e.mean:.3f}" for e in there)
-        found.append(measured(claim, worst, protocol, comparison, f"{setting_text(worst)}; smallest of the cosines of {each}"))
+        found.append(
+            measured(claim, worst, protocol_of(worst, protocol), comparison, f"{setting_text(worst)}; smallest of the cosines of {each}")
+        )
     return found
 
 

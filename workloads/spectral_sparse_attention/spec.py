@@ -125,7 +125,9 @@ WORKLOAD = Workload(
         "Not re-weighted, as published, each sampled key stands for itself alone instead of for the (N − |C|)/s keys that it was drawn "
         "from: "
         "clusters come loose from one another, λ₂ falls, and the walk mixes many times more slowly. Re-weighted, mixing is kept.",
-        "The clustering decides: look at SSA at the planted clusters beside SSA at those that k-means finds.",
+        "The clustering decides: look at SSA at the planted clusters beside SSA at those that k-means finds. With q = k every token "
+        "attends to "
+        "itself most of all, which any pattern keeps: choose q ≠ k, or a smaller sharpness, to see how much the clusters matter.",
         "A relative error above 1 beside a cosine of 0.76 means an output of several times the norm: few keys cancel less than all keys "
         "do. "
         "Table 6's own figures imply a norm ratio that grows from 1.7 to 5.",
