@@ -16,6 +16,7 @@ from torch.nn import functional
 from lab.training.layers import Batched, Linear, at_least_one, drawn_bias, drawn_weight
 from lab.training.losses import cross_entropy
 from workloads.moe_routing.routing import Assignment, Rules, assign, balancing_loss, capacity, moved_bias, rules
+from workloads.moe_routing.routings import ROUTINGS
 
 FEATURES = 64  # of every data set of the study, as published
 HIDDEN = 32  # of an expert, inside and out, as published
@@ -77,6 +78,8 @@ class RoutedModel(Batched):
         self.classifier = Linear(models, hidden, n_classes)
         for name, tensor in rules(routings, n_experts, top_k, balance_weight)._asdict().items():
             self.register_buffer(name, tensor)
+        # Asked of the host once, so that a batch without balancing does not pay for it.
+        self.balanced_by = {ROUTINGS[name].balance for name in routings}
         self.selection_bias: Tensor
         self.register_buffer("selection_bias", torch.zeros(models, n_experts))
 
@@ -90,7 +93,8 @@ class RoutedModel(Batched):
         limit = None
         if self.drop_tokens:
             limit = self.limit(scores.shape[1])
-        return assign(scores, self.rules, self.selection_bias, self.temperature, limit)
+        bias = self.selection_bias if "bias" in self.balanced_by else None
+        return assign(scores, self.rules, bias, self.temperature, limit)
 
     def limit(self, n_tokens: int) -> Tensor:
         """Tokens that an expert takes of a batch of ``n_tokens``, [M]."""
@@ -111,7 +115,9 @@ def training_loss(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
     assigned = model.assignment(scores)
     chosen = assigned.used | assigned.dropped
     loss = cross_entropy(model.logits(inputs, assigned.weights), targets)
-    loss = loss + balancing_loss(scores, chosen, model.rules, model.temperature)
-    with torch.no_grad():
-        model.selection_bias.copy_(moved_bias(model.selection_bias, chosen, model.rules, model.balance_rate))
+    if "loss" in model.balanced_by:
+        loss = loss + balancing_loss(scores, chosen, model.rules, model.temperature)
+    if "bias" in model.balanced_by:
+        with torch.no_grad():
+            model.selection_bias.copy_(moved_bias(model.selection_bias, chosen, model.rules, model.balance_rate))
     return loss

@@ -81,14 +81,18 @@ def capacity(n_tokens: int, n_experts: int, kept: Tensor, factor: float) -> Tens
     return torch.ceil(factor * n_tokens / n_experts * kept.double()).long().clamp(max=n_tokens)
 
 
-def assign(scores: Tensor, rule: Rules, bias: Tensor, temperature: float = 1.0, limit: Tensor | None = None) -> Assignment:
-    """Weights of experts for each token: scores [M, B, E], bias [M, E] on the selection probabilities.
+def assign(scores: Tensor, rule: Rules, bias: Tensor | None = None, temperature: float = 1.0, limit: Tensor | None = None) -> Assignment:
+    """Weights of experts for each token: scores [M, B, E]; bias [M, E] of the models that have one, None where none has.
 
-    Selection ranks p + bias, p the softmax of scores / temperature; the weights of softmax routings come from the scores alone. ``limit``
-    [M]: tokens that an expert takes, in the batch's order; what comes later is dropped and gets weight 0 (the others keep theirs).
+    Experts are ranked by their score, with a bias by p + bias, p the softmax of scores / temperature; the weights of softmax routings come
+    from the scores alone. ``limit`` [M]: tokens that an expert takes, in the batch's order; what comes later is dropped and gets weight 0
+    (the others keep theirs).
     """
     logits = scores / temperature
-    place = ranks(logits.detach().softmax(-1) + bias[:, None])
+    key = logits.detach()
+    if bias is not None:
+        key = torch.where(rule.biased[:, None, None], key.softmax(-1) + bias[:, None], key)
+    place = ranks(key)
     chosen = place < rule.kept[:, None, None]
     constant = rule.by_rank[:, None].expand(*place.shape).gather(-1, place)
     learned = logits.masked_fill(~chosen, -math.inf).softmax(-1)

@@ -67,6 +67,14 @@ def test_weights_by_hand():
     assert weights[3].tolist() == pytest.approx([0.0, math.e / (math.e + 1), 1 / (math.e + 1)])
 
 
+def test_ranks_do_not_saturate():
+    # The probabilities of both losers are 0 in float32; the better of them still ranks before the other, with and without biased models.
+    scores = torch.tensor([[[0.0, -300.0, -200.0]]])
+    rule = rules(["egyptian"], 3, 2)
+    for bias in (None, torch.zeros(1, 3)):
+        assert assign(scores, rule, bias).weights[0, 0].tolist() == pytest.approx([1 / 2, 1 / 6, 1 / 3])
+
+
 def test_entropy_by_hand():
     # ½ ln 2 + ⅓ ln 3 + ⅙ ln 6 = 0.34657 + 0.36620 + 0.29863 = 1.01140; over ln 3 = 1.09861 that is 0.92062
     assert entropy_share(torch.tensor([1 / 2, 1 / 3, 1 / 6])).item() == pytest.approx(0.92062, abs=1e-5)
