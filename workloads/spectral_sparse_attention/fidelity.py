@@ -214,13 +214,15 @@ def fidelity(params: SsaParameters, context: Context, source: Source | None = No
     whole = n == longest_to(context.plan, most)
     with_gradients = n == longest_to(context.plan, GRADIENT_N[context.device_kind])
 
+    wanted = LEVELS if whole else LEVELS[:2]
+
     def measured(arm: str, attend: Callable[[], Tensor], truth: Tensor, seed: int, implementation: str = REFERENCE) -> Iterator[Record]:
         try:
             found = compared(attend(), truth)
         except Exception as error:  # a kernel that fails or memory that runs out: the others can still be measured
             yield levels.record(arm, "output_cosine", None, seed, where, reason=described(error), implementation=implementation)
             return
-        for metric in LEVELS if arm in (SSA, REWEIGHTED) and implementation == REFERENCE else LEVELS[:1]:
+        for metric in wanted if arm in (SSA, REWEIGHTED) and implementation == REFERENCE else LEVELS[:1]:
             yield levels.record(arm, metric, found[metric], seed, where, implementation=implementation)
 
     chosen = source or Recipe.of(params, n)
