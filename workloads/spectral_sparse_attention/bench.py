@@ -163,6 +163,14 @@ def check_clustering(bench: Bench, n: int, k: int, m: int) -> None:
     """The same clusters every time, sorted as the framework sorts them."""
     tokens = bench.tokens(n)
     phi = projection(m, HEAD_DIM, torch.Generator("cpu").manual_seed(0)).to(bench.device)
+    padded, effort = fast_clustering.padded_projection(phi), usual_effort(n)
+    no_steps = effort._replace(seed_steps=0, subset_steps=0, full_steps=0)
+    stages = {"seeds": no_steps, "steps of their program": no_steps._replace(seed_steps=4), "a full step": no_steps._replace(full_steps=1)}
+    for stage, part in stages.items():
+        first, *rest = (fast_clustering.fit(tokens.query, k, padded, 3, part, LAUNCH) for _ in range(REPEATS))
+        if not all(torch.equal(first.centres, one.centres) and torch.equal(first.sums, one.sums) for one in rest):
+            print(f"check clustering N, k, m = {n, k, m}, {stage}: differ from call to call")
+            bench.failures.append(f"clustering {n, k, m}: {stage} differ from call to call")
     found, *others = (fast_clustering.cluster(tokens.query, k, phi=phi, seed=3) for _ in range(REPEATS))
     sorted_by_torch = clusters_of(found.labels, k)
     for words, good in (
@@ -418,8 +426,10 @@ def tune_clustering(bench: Bench, n: int) -> None:
         LAUNCH._replace(seed_warps=4),
         LAUNCH._replace(seed_warps=16, seed_tokens=512),
         LAUNCH._replace(seed_tokens=128),
-        LAUNCH._replace(block_k=32),
-        LAUNCH._replace(block_k=32, seed_warps=4),
+        LAUNCH._replace(block_k=64),
+        LAUNCH._replace(block_k=64, seed_warps=16),
+        LAUNCH._replace(sum_k=32),
+        LAUNCH._replace(sum_k=128),
         LAUNCH._replace(lloyd_block=64),
         LAUNCH._replace(programs=256),
         LAUNCH._replace(programs=1024),

@@ -70,6 +70,7 @@ def seed_kernel(
     BLOCK: tl.constexpr,
     BLOCK_X: tl.constexpr,
     BLOCK_K: tl.constexpr,
+    SUM_K: tl.constexpr,
 ):
     """Mean and scale of one token of each stretch of ``stride``, k-means++ seeds among them, and ``steps`` Lloyd steps on fresh ones.
 
@@ -175,7 +176,7 @@ def seed_kernel(
         tl.store(centres_ptr + target[:, None] * M + m[None, :], candidate, mask=(taken > 0)[:, None])
     tl.debug_barrier()
 
-    within_k = tl.arange(0, BLOCK_K)
+    within_k = tl.arange(0, SUM_K)
     for step in range(steps):
         salt = seed + 0x3779 * (step + 1)
         for first in range(0, n_seeds, BLOCK_X):
@@ -187,9 +188,9 @@ def seed_kernel(
             tl.store(half_ptr + index[:, None] * M + m[None, :], x, mask=there[:, None])
             tl.store(labels_ptr + index, label, mask=there)
         tl.debug_barrier()
-        for first in range(0, n_clusters, BLOCK_K):
+        for first in range(0, n_clusters, SUM_K):
             cluster = first + within_k
-            sums, counts = member_sums(half_ptr, labels_ptr, cluster, 0, n_seeds, M, BLOCK_X, BLOCK_K)
+            sums, counts = member_sums(half_ptr, labels_ptr, cluster, 0, n_seeds, M, BLOCK_X, SUM_K)
             cells = cluster[:, None] * M + m[None, :]
             centre = tl.load(centres_ptr + cells, mask=(cluster < n_clusters)[:, None], other=0.0)
             moved = towards(centre, sums / tl.maximum(counts, 1.0)[:, None], counts, step_length)
@@ -313,6 +314,7 @@ def lloyd_kernel(
     M: tl.constexpr,
     BLOCK: tl.constexpr,
     BLOCK_K: tl.constexpr,
+    SUM_K: tl.constexpr,
 ):
     """One Lloyd step on one token of each stretch of ``stride``: members of each centre are added to ``new_sums`` and ``new_counts``.
 
@@ -341,9 +343,9 @@ def lloyd_kernel(
         tl.store(half_ptr + index[:, None] * M + m[None, :], x, mask=there[:, None])
         tl.store(labels_ptr + index, label, mask=there)
     tl.debug_barrier()
-    for first in range(0, n_clusters, BLOCK_K):
-        cluster = first + tl.arange(0, BLOCK_K)
-        sums, counts = member_sums(half_ptr, labels_ptr, cluster, begin, end, M, BLOCK, BLOCK_K)
+    for first in range(0, n_clusters, SUM_K):
+        cluster = first + tl.arange(0, SUM_K)
+        sums, counts = member_sums(half_ptr, labels_ptr, cluster, begin, end, M, BLOCK, SUM_K)
         some = (counts > 0) & (cluster < n_clusters)
         cells = (problem * n_clusters + cluster)[:, None] * M + m[None, :]
         tl.atomic_add(new_sums_ptr + cells, tl.floor(sums * new_fixed + 0.5).to(tl.int32), mask=some[:, None], sem="relaxed")

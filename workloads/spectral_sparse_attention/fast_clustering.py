@@ -63,7 +63,7 @@ class Effort(NamedTuple):
         return 1.0 if step >= self.steps - 2 else self.step_length
 
 
-SHORT = Effort(n_seeds=1024, seed_steps=10, subset_steps=0, full_steps=2, step_length=1.5)
+SHORT = Effort(n_seeds=1024, seed_steps=8, subset_steps=0, full_steps=2, step_length=1.6)
 LONG = Effort(n_seeds=8192, seed_steps=0, subset_steps=16, full_steps=2, tokens_per_cluster=22, step_length=1.5)
 LONG_LENGTH = 32768  # from here on, one program for each head takes longer over steps than launches do
 
@@ -83,6 +83,7 @@ class Launch(NamedTuple):
     lloyd_block: int = 128
     lloyd_warps: int = 4
     block_k: int = 32
+    sum_k: int = 64
     programs: int = 512
 
 
@@ -143,7 +144,13 @@ def fit(x: Tensor, n_clusters: int, phi: Tensor, seed: int, effort: Effort, laun
     inverse = x.new_empty((problems,), dtype=torch.float32)
     half = x.new_empty((problems * most * m,), dtype=torch.float16)
     labels = x.new_empty((problems * most,), dtype=torch.int32)
-    shape = {"HEAD_DIM": head_dim, "BLOCK_D": max(16, triton.next_power_of_2(head_dim)), "M": m, "BLOCK_K": launch.block_k}
+    shape = {
+        "HEAD_DIM": head_dim,
+        "BLOCK_D": max(16, triton.next_power_of_2(head_dim)),
+        "M": m,
+        "BLOCK_K": launch.block_k,
+        "SUM_K": launch.sum_k,
+    }
     kernels.seed_kernel[(problems,)](
         x,
         phi,

@@ -20,7 +20,7 @@ from workloads.spectral_sparse_attention import data, fast, fast_clustering, fus
 from workloads.spectral_sparse_attention.clustering import clusters_of, kmeans_plus_plus, mean_of_members, projection  # noqa: E402
 
 SMALL = fused.Tiles(block_n=16)
-LAUNCH = fast_clustering.Launch(seed_block=64, candidates=16, seed_tokens=64, lloyd_block=64, block_k=16, programs=4)
+LAUNCH = fast_clustering.Launch(seed_block=64, candidates=16, seed_tokens=64, lloyd_block=64, block_k=16, sum_k=16, programs=4)
 
 
 def check(n, head_dim, sizes, s, row, *, dtype=torch.float32, causal=False, weighted=False):
