@@ -85,7 +85,9 @@ def counted(params: MoeRoutingParameters) -> Iterator[Record]:
         for name, layer in layers.items():
             role: Role = "technique" if name in (SMALL, EGYPTIAN_LAYER) else "baseline"
             dimensions = dimensions_of(COUNT, experts=layer.n_experts, d_ff=layer.d_ff)
-            values = {ACTIVE: layer.active, BLOCK_ACTIVE: layer.block_active, TOTAL: layer.total, INACTIVE: layer.inactive_share}
+            values = {INACTIVE: layer.inactive_share}
+            if name != EGYPTIAN_LAYER:  # whose experts narrow their output: only the share is that of a layer of this kind
+                values |= {ACTIVE: layer.active, BLOCK_ACTIVE: layer.block_active, TOTAL: layer.total}
             for metric, value in values.items():
                 unit = "%" if metric == INACTIVE else "1"
                 yield Record(protocol, name, role, COUNT, "", "", metric, float(value), unit, dimensions=dimensions, whole_run=True)

@@ -60,9 +60,8 @@ def _parameters(estimates: Sequence[Estimate]) -> Chart | None:
             Series(title, tuple(name(e) for e in found[metric]), tuple(e.mean for e in found[metric]))
             for metric, title in ((ACTIVE, "active for a token"), (TOTAL, "in total"))
         ),
-        alt="Active and total parameters of the published layers: standard experts, small experts, a dense FFN, the Egyptian mixture.",
-        takeaway="Fewer active parameters come from smaller experts: two of 24 are a twelfth of the layer, two of 8 a quarter. "
-        "The Egyptian mixture runs all its three experts.",
+        alt="Active and total parameters of the published layers: standard experts, small experts, a dense FFN.",
+        takeaway="Fewer active parameters come from smaller experts: two of 24 are a twelfth of the layer, two of 8 a quarter.",
     )
 
 
