@@ -172,7 +172,7 @@ def _traces(chart: Chart, series: Series, style: Style, x_factor: float, factor:
         small = {"color": colour, "symbol": style.marker, "size": 9 if points <= MAX_LARGE_POINTS else 4}
         x_bars = _error_bars([x if isinstance(x, int | float) else None for x in series.x], series.x_low, series.x_high, x_factor, colour)
         return [go.Scatter(**common, error_x=x_bars, error_y=bars, mode="markers", marker=small)]
-    dense = points > MAX_MARKED_POINTS
+    dense = chart.bands or points > MAX_MARKED_POINTS
     line = go.Scatter(
         **common,
         error_y=None if dense else bars,

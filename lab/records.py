@@ -198,7 +198,7 @@ class Chart:
     physical limit to its value on the y axis, ``marks`` the name of an event (a stopping point, a crossover) to its place on the x axis.
     ``calibrated`` names limits of ``lab.calibration`` in the y unit: they are drawn where the run's device was calibrated before the run.
     ``interval`` is what ``low``/``high`` bound, in words. ``alt`` says in one sentence what the chart shows (not what it looks like).
-    ``takeaway`` is shown above it.
+    ``takeaway`` is shown above it. ``bands`` draws the intervals of every line as bands, however few its points are.
     """
 
     key: str
@@ -221,6 +221,7 @@ class Chart:
     interval: str = "95 % interval"
     z_title: str = ""
     rows_title: str = ""
+    bands: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,6 +224,7 @@ def _curve(rows: Sequence[Estimate], model: str, metric: str) -> Chart | None:
         marks=_marks(rows),
         alt=f"{title} after each epoch, mean of {max(e.n for e in own)} seeds with their interval, and where each rule stops.",
         interval=SEEDS_BAND,
+        bands=True,
     )
 
 
