@@ -14,12 +14,12 @@ from workloads.training_diagnostics.names import (
     CHANCE_HITS,
     CURVE,
     CURVES,
-    DETECTION,
     DETRENDED,
     EMBEDDING,
     FALSE_ALARMS,
     FRAMES,
     GAP_SCORE,
+    H0_TOTAL,
     H1_MAX,
     H1_TOTAL,
     HELD_OUT_ACCURACY,
@@ -34,6 +34,9 @@ from workloads.training_diagnostics.names import (
     RUNS,
     TRAIN_ACCURACY,
     TRANSITION_STEP,
+    first_of,
+    high,
+    low,
 )
 from workloads.training_diagnostics.nulls import NOISE, NULLS, SHUFFLED
 from workloads.training_diagnostics.takens import DIMENSIONS
@@ -50,6 +53,7 @@ def charts(summary: Rows, records: Sequence[StoredRecord]) -> list[Chart]:
         _peak_rates,
         _p_values,
         _scores,
+        _firsts,
     )
     return [chart for make in makers for chart in make(summary, records)]
 
@@ -65,7 +69,7 @@ def _first_cell(rows: list[Estimate]) -> list[Estimate]:
 def _transition(records: Sequence[StoredRecord]) -> dict[str, float]:
     for item in records:
         record = item.record
-        if (record.dimensions["part"], record.arm, record.metric) == (DETECTION, ADDITION, TRANSITION_STEP):
+        if (record.dimensions["part"], record.arm, record.metric) == (CURVES, ADDITION, TRANSITION_STEP):
             return {} if record.value is None else {"transition": record.value}
     return {}
 
@@ -246,7 +250,7 @@ def _scores(summary: Rows, records: Sequence[StoredRecord]) -> list[Chart]:
     found = []
     data = list(dict.fromkeys(str(e.dimensions["data"]) for e in summary if e.dimensions["part"] == EMBEDDING))
     for place, name in enumerate(data):
-        for score in (H1_TOTAL, H1_MAX, GAP_SCORE):
+        for score in (H1_TOTAL, H1_MAX, H0_TOTAL, GAP_SCORE):
             series = []
             for arm in (CURVE, *NULLS):
                 rows = [e for e in _first_cell(_rows(summary, EMBEDDING, score, arm)) if e.dimensions["data"] == name]
@@ -254,6 +258,8 @@ def _scores(summary: Rows, records: Sequence[StoredRecord]) -> list[Chart]:
                 if rows:
                     dimensions = tuple(int(e.dimensions["dimension"]) for e in rows)
                     ends = tuple(e.ci_low for e in rows), tuple(e.ci_high for e in rows)
+                    if arm != CURVE:
+                        ends = tuple(_means(summary, low(score), rows)), tuple(_means(summary, high(score), rows))
                     emphasis = "technique" if arm == CURVE else "baseline"
                     series.append(Series(LABELS[arm], dimensions, tuple(e.mean for e in rows), *ends, emphasis=emphasis))  # type: ignore[arg-type]
             if series:
@@ -267,7 +273,44 @@ def _scores(summary: Rows, records: Sequence[StoredRecord]) -> list[Chart]:
                         y_title=title,
                         y_unit="%" if score == GAP_SCORE else "",
                         series=tuple(series),
+                        interval="95 % interval of the mean (curve), range of 95 % of series (nulls)",
                         alt=f"The {title} by dimension, of the losses and of series that lack their order.",
+                    )
+                )
+    return found
+
+
+def _means(summary: Rows, metric: str, rows: Rows) -> list[float | None]:
+    """The value of ``metric`` beside each of ``rows``."""
+    found = {(e.arm, tuple(e.dimensions.items()), tuple(e.swept.items())): e.mean for e in summary if e.metric == metric}
+    return [found.get((e.arm, tuple(e.dimensions.items()), tuple(e.swept.items()))) for e in rows]
+
+
+def _firsts(summary: Rows, records: Sequence[StoredRecord]) -> list[Chart]:
+    found = []
+    data = list(dict.fromkeys(str(e.dimensions["data"]) for e in summary if e.dimensions["part"] == EMBEDDING))
+    for place, name in enumerate(data):
+        for score in (H1_TOTAL, GAP_SCORE):
+            series = []
+            for arm in (CURVE, *NULLS):
+                rows = [e for e in _first_cell(_rows(summary, EMBEDDING, first_of(score), arm)) if e.dimensions["data"] == name]
+                if rows:
+                    dimensions = tuple(str(e.dimensions["dimension"]) for e in rows)
+                    emphasis = "technique" if arm == CURVE else "baseline"
+                    series.append(Series(LABELS[arm], dimensions, tuple(e.mean for e in rows), emphasis=emphasis))  # type: ignore[arg-type]
+            if series:
+                found.append(
+                    Chart(
+                        key=f"{first_of(score)}_{place}",
+                        title=f"Which dimension is first by {SCORE_TITLES[score]}: {name}",
+                        kind="bar",
+                        x_title="dimension of the embedding",
+                        y_title="series in which it is first",
+                        y_unit="%",
+                        series=tuple(series),
+                        alt=f"How often each dimension has the highest {SCORE_TITLES[score]}, of the losses and of null series.",
+                        limits={"by chance": 100 / len(DIMENSIONS)},
+                        y_range=(0.0, 100.0),
                     )
                 )
     return found

@@ -12,11 +12,11 @@ IMAGE_RUNS, PEAKS, IMAGE_EMBEDDING = "image runs", "peaks", "embedding of the im
 TRANSITION_RUNS, DETECTION, ADDITION_EMBEDDING = "runs with a transition", "detection", "embedding of the runs with a transition"
 
 STEP_S = {"cpu": 8e-4, "cuda": 1.5e-4}  # of a training step, whatever is trained
-FLOPS = {"cpu": 1.5e10, "cuda": 1e12}  # reached by these small products
-RATIO_S = 2e-8  # per loss, null series and window
-CLOUD_S = 7e-3  # of a cloud's score and persistence at 100 points; persistence grows with the cube of the points
+FLOPS = {"cpu": 2.2e10, "cuda": 1e12}  # reached by these small products
+RATIO_S = 2.2e-8  # per loss, null series and window
+CLOUD_S = 6e-3  # of a cloud's score and persistence at 100 points; persistence grows with the cube of the points
 START_S = {"cpu": 0.3, "cuda": 1.0}
-MAX_EMBEDDED = 10  # runs with a transition whose losses are embedded
+MAX_EMBEDDED = 8  # runs with a transition whose losses are embedded
 
 
 def image_steps(cell: TrainingDiagnosticsParameters) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,8 @@ from workloads.training_diagnostics.names import (
     RUNS,
     TRANSITION_STEP,
     dimensions_of,
+    high,
+    low,
 )
 from workloads.training_diagnostics.parameters import ALPHA, TrainingDiagnosticsParameters
 
@@ -90,11 +92,10 @@ def study(params: TrainingDiagnosticsParameters, runs: Runs, label: str) -> Gene
     n_steps, losses = runs.steps[-1], runs.losses
     rng = np.random.default_rng([params.seed, 3])
     counts = {rule: dict.fromkeys((RUNS, HITS, CHANCE_HITS, FALSE_ALARMS, ALARMS), 0) for rule, _ in RULES}
+    delays: dict[str, list[int]] = {rule: [] for rule, _ in RULES}
     covered: dict[str, list[float]] = {rule: [] for rule, _ in RULES}
-    for place, seed in enumerate(seeds):
+    for place in range(len(seeds)):
         own, control = known[place], known[place + len(seeds)]
-        yield _truth(LEARNED_STEP, own.learned, seed, label)
-        yield _truth(TRANSITION_STEP, own.transition, seed, label)
         if own.learned is None or own.transition is None or control.learned is None or control.transition is not None:
             continue
         found = alarms_of(params, losses[:, place], own.learned, rng)
@@ -102,33 +103,35 @@ def study(params: TrainingDiagnosticsParameters, runs: Runs, label: str) -> Gene
         if found is None or chance is None:
             continue
         low, high = max(own.transition - params.tolerance, own.learned, control.learned), own.transition + params.tolerance
-        for rule, protocol in RULES:
+        for rule, _ in RULES:
             raised = found[rule].raised(low, high)
             counts[rule][RUNS] += 1
             counts[rule][HITS] += raised.size > 0
             counts[rule][CHANCE_HITS] += chance[rule].raised(low, high).size > 0
             counts[rule][FALSE_ALARMS] += chance[rule].last.size > 0
             if raised.size:
-                yield _record(protocol, rule, DELAY, float(raised[0] - own.transition), "steps", seed, label)
+                delays[rule].append(int(raised[0]) - own.transition)
             counts[rule][ALARMS] += chance[rule].episodes()
             covered[rule].append(chance[rule].covered(control.learned + 1, n_steps))
         yield Progress((place + 1) / len(seeds), f"detection, run {place + 1} of {len(seeds)}")
+    yield from _quartiles("sound", ADDITION, LEARNED_STEP, [truth.learned for truth in known[: len(seeds)]], label)
+    yield from _quartiles("sound", ADDITION, TRANSITION_STEP, [truth.transition for truth in known[: len(seeds)]], label)
     for rule, protocol in RULES:
         for metric, value in counts[rule].items():
-            yield _record(protocol, rule, metric, float(value), "1", None, label)
+            yield _record(protocol, rule, metric, float(value), "1", label)
         if covered[rule]:
-            yield _record(protocol, rule, ALARM_SHARE, 100 * float(np.mean(covered[rule])), "%", None, label)
+            yield _record(protocol, rule, ALARM_SHARE, 100 * float(np.mean(covered[rule])), "%", label)
+        yield from _quartiles(protocol, rule, DELAY, delays[rule], label)
 
 
-def _truth(metric: str, step: int | None, seed: int, label: str) -> Record:
-    reason = "" if step is not None else "never reached"
-    value = None if step is None else float(step)
+def _quartiles(protocol: Protocol, arm: str, metric: str, values: Sequence[int | None], label: str) -> Iterator[Record]:
+    """Median and quartiles of what is there: so many seeds need no more records than a few."""
+    present = [value for value in values if value is not None]
+    ends = np.quantile(present, [0.5, 0.25, 0.75]).tolist() if present else [None] * 3
+    for name, value in zip((metric, low(metric), high(metric)), ends, strict=True):
+        yield _record(protocol, arm, name, value, "steps", label, "" if present else "no run reached it")
+
+
+def _record(protocol: Protocol, arm: str, metric: str, value: float | None, unit: str, label: str, reason: str = "") -> Record:
     where = dimensions_of(DETECTION, data=label)
-    return Record(
-        "sound", ADDITION, "technique", "batched", "cpu", "float32", metric, value, "steps", seed=seed, reason=reason, dimensions=where
-    )
-
-
-def _record(protocol: Protocol, rule: str, metric: str, value: float, unit: str, seed: int | None, label: str) -> Record:
-    where = dimensions_of(DETECTION, data=label)
-    return Record(protocol, rule, "technique", "numpy", "cpu", "float64", metric, value, unit, seed=seed, dimensions=where)
+    return Record(protocol, arm, "technique", "numpy", "cpu", "float64", metric, value, unit, reason=reason, dimensions=where)

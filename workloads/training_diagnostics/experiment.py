@@ -22,6 +22,7 @@ from workloads.training_diagnostics.names import (
     LOSS,
     RANDOM_LABELS,
     TRAIN_ACCURACY,
+    TRANSITION_STEP,
     dimensions_of,
 )
 from workloads.training_diagnostics.parameters import BATCH_SIZE, TrainingDiagnosticsParameters
@@ -126,9 +127,17 @@ class _Session:
             device=self.context.device,
         ):
             self.runs.add(point)
-            yield from self._accuracies(point.step)
+            if len(self.runs.steps) % 2 or point.step == params.steps:  # half of them draw the curve
+                yield from self._accuracies(point.step)
             yield Progress(point.step / params.steps, f"{params.seeds} runs and their controls, step {point.step} of {params.steps}")
         yield from self._curve(ADDITION, self.runs.losses[:, 0], params.run_seeds[0], self.addition_label)
+        step = detection_study.truths(params, self.runs)[0].transition
+        where = dimensions_of(CURVES, data=self.addition_label)
+        reason = "" if step is not None else "never reached"
+        yield Record(
+            "sound", ADDITION, "technique", "batched", self.context.device, "float32", TRANSITION_STEP,
+            None if step is None else float(step), "steps", reason=reason, dimensions=where,
+        )  # fmt: skip
 
     def _accuracies(self, step: int) -> Iterator[Record]:
         """The first seed's accuracies [%] at this step, with and without a transition."""

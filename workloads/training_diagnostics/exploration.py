@@ -11,7 +11,7 @@ from lab.parameters import ParameterError, Parameters, parameter
 from lab.records import Chart, Estimate, Series, StoredRecord
 from workloads.training_diagnostics import rfilter, takens
 from workloads.training_diagnostics.curve import Curve, CurveName, averaged, stored, uploaded
-from workloads.training_diagnostics.names import ADDITION, DETECTION, TRANSITION_STEP
+from workloads.training_diagnostics.names import ADDITION, CURVES, TRANSITION_STEP
 
 NULL_LOSSES = 120_000  # of all null series together: what is evaluated at once
 MAX_NULLS = 99
@@ -76,7 +76,7 @@ def charts(params: DiagnosticsExploration, summary: Sequence[Estimate], records:
 def _transition(records: Sequence[StoredRecord]) -> dict[str, float]:
     """The step of the stored run's transition, by its name."""
     for item in records:
-        if (item.record.dimensions["part"], item.record.arm, item.record.metric) == (DETECTION, ADDITION, TRANSITION_STEP):
+        if (item.record.dimensions["part"], item.record.arm, item.record.metric) == (CURVES, ADDITION, TRANSITION_STEP):
             return {} if item.record.value is None else {"transition": item.record.value}
     return {}
 
@@ -183,7 +183,8 @@ def _gaps(params: DiagnosticsExploration, curve: Curve, losses: np.ndarray) -> C
     mixed = rng.permutation(losses)
 
     def scored(series: np.ndarray) -> tuple[float, ...]:
-        return tuple(100 * takens.gap_score(takens.drawn(takens.embed(series, d, params.delay), GAP_POINTS, rng)) for d in usable)
+        clouds = [takens.embed(series, d, params.delay) for d in usable]
+        return tuple(100 * takens.gap_score(cloud[takens.drawn(len(cloud), GAP_POINTS, rng)]) for cloud in clouds)
 
     own = scored(losses)
     best = usable[int(np.argmax(own))]

@@ -13,11 +13,13 @@ from workloads.training_diagnostics.names import (
     CALIBRATED,
     CHANCE_HITS,
     CURVE,
+    DELAY,
     DETECTION,
     DETRENDED,
     EMBEDDING,
     FALSE_ALARMS,
     GAP_SCORE,
+    H0_TOTAL,
     H1_EXCESS,
     H1_MAX,
     H1_TOTAL,
@@ -25,6 +27,8 @@ from workloads.training_diagnostics.names import (
     LABELS,
     PUBLISHED_RULE,
     RUNS,
+    high,
+    low,
     rank_of,
 )
 from workloads.training_diagnostics.takens import CLAIMED
@@ -41,6 +45,7 @@ SCORE_TITLES = {
     H1_TOTAL: "total lifetime of loops",
     H1_MAX: "longest lifetime of a loop",
     H1_EXCESS: "total lifetime of loops above series with random phases",
+    H0_TOTAL: "total lifetime of components",
 }
 NO_TRANSITION = "this run trained no model with a transition"
 NO_EMBEDDING = "this run embedded no losses"
@@ -83,9 +88,11 @@ def _detection(claim: Claim, rule: str, protocol: Protocol, estimates: Sequence[
         runs = round(counts[RUNS].mean or 0)
         alarmed = round(counts[FALSE_ALARMS].mean or 0)
         hits, chance_hits = round(counts[HITS].mean or 0), round(counts[CHANCE_HITS].mean or 0)
+        delay = next((e.mean for e in estimates if (e.metric, e.arm, e.swept) == (DELAY, rule, counts[RUNS].swept)), None)
+        late = "" if delay is None else f", the first at a median of {delay:+.0f} steps from it"
         where = f"{_swept(counts[RUNS])}{counts[RUNS].dimensions['data']}"
         pair = (
-            f"{LABELS[rule]}, {where}: alarms near the transition in {hits} of {runs} runs, "
+            f"{LABELS[rule]}, {where}: alarms near the transition in {hits} of {runs} runs{late}, "
             f"at the same steps without one in {chance_hits}, anywhere without one in {alarmed}"
         )
         results.append(
@@ -107,11 +114,20 @@ def _detection(claim: Claim, rule: str, protocol: Protocol, estimates: Sequence[
 
 
 def _rank(claim: Claim, score: str, protocol: Protocol, estimates: Sequence[Estimate]) -> list[Measured]:
-    rows = [
-        e
-        for e in estimates
-        if (e.dimensions["part"], e.arm, e.metric, e.dimensions["dimension"]) == (EMBEDDING, CURVE, rank_of(score), CLAIMED)
-    ]
+    own = [e for e in estimates if (e.dimensions["part"], e.arm, e.dimensions["dimension"]) == (EMBEDDING, CURVE, CLAIMED)]
+    rows = [e for e in own if e.metric == rank_of(score)]
+
+    def beside(row: Estimate, metric: str) -> Estimate | None:
+        return next((e for e in own if (e.metric, e.dimensions, e.swept) == (metric, row.dimensions, row.swept)), None)
+
+    def end(row: Estimate, metric: str) -> float | None:
+        found = beside(row, metric)
+        return None if found is None else found.mean
+
+    def seeds(row: Estimate) -> int:
+        found = beside(row, score)  # whose mean is over the seeds
+        return 0 if found is None else found.n
+
     if not rows:
         return [Measured(claim.id, protocol, COMPARISON[protocol], rank_of(score), None, reason=NO_EMBEDDING)] if score != H1_MAX else []
     return [
@@ -121,10 +137,10 @@ def _rank(claim: Claim, score: str, protocol: Protocol, estimates: Sequence[Esti
             COMPARISON[protocol],
             row.metric,
             row.mean,
-            row.ci_low,
-            row.ci_high,
-            n=row.n,
-            pair=f"Mean rank by {SCORE_TITLES[score]}, {_swept(row)}losses of {row.dimensions['data']}",
+            end(row, low(row.metric)),
+            end(row, high(row.metric)),
+            n=seeds(row),
+            pair=f"Rank by {SCORE_TITLES[score]}, {_swept(row)}losses of {row.dimensions['data']}",
             data=str(row.dimensions["data"]),
             reason=row.reason,
         )

@@ -19,7 +19,7 @@ CURVE = "curve"
 
 LOSS, TRAIN_ACCURACY, HELD_OUT_ACCURACY = "loss", "train_accuracy", "held_out_accuracy"
 LEARNED_STEP, TRANSITION_STEP = "learned_step", "transition_step"
-PEAK_RATE, PEAK_FRAMES, FRAMES, MAX_RATIO, P_VALUE = "peak_rate", "peak_frames", "frames", "max_ratio", "p_value"
+PEAK_RATE, PEAK_FRAMES, FRAMES, P_VALUE = "peak_rate", "peak_frames", "frames", "p_value"
 RUNS, HITS, CHANCE_HITS, FALSE_ALARMS = "transition_runs", "detected_runs", "same_place_control_runs", "false_alarm_runs"
 DELAY, ALARMS, ALARM_SHARE = "delay", "alarms", "alarm_share"
 GAP_SCORE, H0_TOTAL, H1_TOTAL, H1_MAX, H1_EXCESS = "gap_score", "h0_total", "h1_total", "h1_max", "h1_excess"
@@ -30,8 +30,23 @@ DIMENSIONS = ("part", "data", "step", "window", "null", "dimension")
 
 
 def rank_of(score: str) -> str:
-    """The metric that holds a dimension's rank by ``score``."""
+    """The metric that holds the claimed dimension's rank by ``score``."""
     return f"{score}_rank"
+
+
+def low(metric: str) -> str:
+    """The metric that holds the lower end of ``metric``: of its 95 % interval, of a delay or a step its lower quartile."""
+    return f"{metric}_low"
+
+
+def high(metric: str) -> str:
+    """The metric that holds the upper end of ``metric``: of its 95 % interval, of a delay or a step its upper quartile."""
+    return f"{metric}_high"
+
+
+def first_of(score: str) -> str:
+    """The metric that holds the share of series in which a dimension ranks first by ``score``."""
+    return f"{score}_first"
 
 
 def dimensions_of(part: str, **values: Scalar) -> dict[str, Scalar]:

@@ -45,7 +45,7 @@ class TrainingDiagnosticsParameters(Parameters):
         1, title="Delay", help="Of the embedding in the sound protocol. Published: 1.", unit="steps", ge=1, le=50, step=1, group="main"
     )
     seeds: int = parameter(
-        24,
+        80,
         title="Seeds",
         help="Runs with a transition, and as many without: modular addition, and the same with random labels.",
         ge=1,
@@ -71,7 +71,7 @@ class TrainingDiagnosticsParameters(Parameters):
         labels={"digits": "Digits", "mnist": "MNIST"},
     )
     epochs: int = parameter(3, title="Epochs", help="Of the image runs. Published: 3.", ge=1, le=50, step=1)
-    image_seeds: int = parameter(5, title="Seeds of the image runs", help="How many runs on images.", ge=1, le=20, step=1)
+    image_seeds: int = parameter(10, title="Seeds of the image runs", help="How many runs on images.", ge=1, le=20, step=1)
     embedded: tuple[Embedded, ...] = parameter(
         ("images",),
         title="Embedded losses",
@@ -122,7 +122,7 @@ class TrainingDiagnosticsParameters(Parameters):
     )
     points: int = parameter(100, title="Points", help="Of the embedding, drawn at random for persistent homology.", ge=20, le=500, step=20)
     surrogates: int = parameter(
-        9, title="Surrogates", help="Null series of each kind and seed whose embedding is ranked too.", ge=2, le=99, step=1
+        3, title="Surrogates", help="Null series of each kind and seed whose embedding is ranked too.", ge=1, le=99, step=1
     )
     seed: int = shared_parameters.seed("The first of the seeds; of the splits and of everything random in the analysis.")
 
@@ -166,7 +166,16 @@ class TrainingDiagnosticsParameters(Parameters):
 def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
     """Parameter values of a preset. ``quick`` keeps to 30 s on two CPU cores and 15 s on a GPU."""
     if name == "published":
-        return {"images": "mnist", "studies": ("peaks", "embedding"), "surrogates": 2}
+        return {"images": "mnist"}
     if name == "quick":
         return {}
-    return {"images": "mnist", "seeds": 100, "image_seeds": 10, "embedded": ("images", "addition"), "points": 200, "surrogates": 19}
+    seeds = 300 if device_kind == "cuda" else 100
+    return {
+        "images": "mnist",
+        "seeds": seeds,
+        "image_seeds": 12,
+        "embedded": ("images", "addition"),
+        "points": 200,
+        "surrogates": 9,
+        "nulls": 399,
+    }

@@ -6,14 +6,13 @@ from collections.abc import Generator
 
 import numpy as np
 
-from lab.records import Event, Progress, Record, Role
+from lab.records import Event, Progress, Protocol, Record, Role, Scalar
 from workloads.training_diagnostics import rfilter
 from workloads.training_diagnostics.names import (
     CALIBRATED,
     CURVE,
     DETRENDED,
     FRAMES,
-    MAX_RATIO,
     P_VALUE,
     PEAK_FRAMES,
     PEAK_RATE,
@@ -50,14 +49,11 @@ def study(params: TrainingDiagnosticsParameters, losses: np.ndarray, label: str)
             for null, copies in series.items():
                 maxima = {window: rfilter.maxima(copies, window, detrend=detrend) for window in params.window_sizes}
                 for result in rfilter.judge(curve, maxima, detrend=detrend):
-                    where = {"data": label, "window": result.window, "null": null}
-                    yield _record("sound", rule, "technique", P_VALUE, result.p, seed, **where)
-                    if null == SHUFFLED:
-                        yield _record("sound", rule, "technique", MAX_RATIO, float(result.ratios.max()), seed, **where)
+                    yield _record("sound", rule, "technique", P_VALUE, result.p, seed, data=label, window=result.window, null=null)
         yield Progress((place + 1) / len(seeds), f"peaks, run {place + 1} of {len(seeds)}")
 
 
-def _record(protocol, arm: str, role: Role, metric: str, value: float, seed: int | None, **where) -> Record:  # type: ignore[no-untyped-def]
+def _record(protocol: Protocol, arm: str, role: Role, metric: str, value: float, seed: int | None, **where: Scalar) -> Record:
     unit = "%" if metric == PEAK_RATE else "1"
     return Record(
         protocol, arm, role, "numpy", "cpu", "float64", metric, float(value), unit, seed=seed, dimensions=dimensions_of(PEAKS, **where)

@@ -77,8 +77,10 @@ def ratios(losses: np.ndarray, window: int, *, detrend: bool = False) -> np.ndar
     ratio rather than an infinite one.
     """
     found = amplitudes(losses, window, detrend=detrend)
-    top = found.max(-1)
-    middle = np.maximum(np.median(found, axis=-1), ROUNDING * top)
+    found.sort(-1)
+    half, top = found.shape[-1] // 2, found[..., -1]
+    middle = found[..., half] if found.shape[-1] % 2 else (found[..., half - 1] + found[..., half]) / 2  # the median
+    middle = np.maximum(middle, ROUNDING * top)
     return np.divide(top, middle, out=np.ones_like(top), where=top > 0)
 
 
