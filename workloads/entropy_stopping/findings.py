@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from lab.claims import Claim
 from lab.energy import ENERGY
 from lab.energy_meter import NOT_ASKED_FOR
+from lab.formatting import number
 from lab.records import Comparison, Estimate, Measured, Protocol
 from workloads.entropy_stopping.cost_of_training import UnitCosts, in_epochs, measured
 from workloads.entropy_stopping.names import (
     CHANGE,
     COST,
+    DIVERGED,
     EPOCH_SHARE,
     FULL_BUDGET,
     LABELS,
@@ -102,8 +104,8 @@ class _Saved:
         return cls(value, value - half, value + half)
 
     def words(self, of: str) -> str:
-        span = f" ({self.low:.1f} to {self.high:.1f})" if self.low is not None and self.high is not None else ""
-        return f"{self.value:.1f} %{span} of the {of}"
+        span = f" ({number(self.low, 3)} to {number(self.high, 3)})" if self.low is not None and self.high is not None else ""
+        return f"{number(self.value, 3)} %{span} of the {of}"
 
 
 def _energy(claim: Claim, comparison: Comparison, row: Estimate, estimates: Sequence[Estimate]) -> Measured:
@@ -203,7 +205,8 @@ def _rates(row: Estimate, estimates: Sequence[Estimate]) -> list[Estimate]:
 
 
 def _flaws(row: Estimate, estimates: Sequence[Estimate]) -> tuple[str, ...]:
-    """What is wrong with the value: the picked threshold as published; else a learning rate, of either side, on the edge of its grid."""
+    """What is wrong with the value: models left out; the picked threshold as published, else a learning rate on the edge of its grid."""
+    diverged = (f"diverged: {row.reason}",) if row.mean is not None and DIVERGED in row.reason else ()
     if row.protocol == "published":
-        return (PICKED_FLAW,)
-    return tuple(dict.fromkeys(e.reason for e in _rates(row, estimates) if e.reason.startswith("grid edge")))
+        return (*diverged, PICKED_FLAW)
+    return (*diverged, *dict.fromkeys(e.reason for e in _rates(row, estimates) if e.reason.startswith("grid edge")))

@@ -96,7 +96,7 @@ def test_sound_energy_needs_joules() -> None:
     found = made.measured("stop-energy")
     # One epoch 10 · 2 = 20 s, watched 25 s: half of the epochs cost 62.5 % of the time.
     assert found["sound", "published"].value is None
-    assert "50.0 % (50.0 to 50.0) of the epochs and 37.5 % (37.5 to 37.5) of the time" in found["sound", "published"].reason
+    assert "50 % (50 to 50) of the epochs and 37.5 % (37.5 to 37.5) of the time" in found["sound", "published"].reason
     assert "this run was not asked to measure energy" in found["sound", "published"].reason
     assert "no usual practice" in found["sound", "best"].reason
     assert found["published", "published"].value is None
@@ -116,6 +116,27 @@ def test_joules_count_the_rule_s_evaluations_on_both_sides() -> None:
     shares(watching, "sound", 0.01, [0.8] * 5, "patience_loss", 3)
     costs(watching, ENERGY, "J", step=2.0, evaluation=5.0)
     assert watching.measured("stop-energy")["sound", "best"].value == pytest.approx(20.0)  # both pay for evaluations
+
+
+def test_models_that_diverged_are_a_flaw_of_what_the_others_saved() -> None:
+    made = Made()
+    shares(made, "published", "picked on test data", [0.333] * 5)
+    made.add(
+        "published",
+        RULE,
+        "plateau",
+        "epoch_share",
+        None,
+        "1",
+        seed=5,
+        setting="picked on test data",
+        against="full_budget",
+        reason="the model diverged",
+    )
+    found = made.measured("stop-energy")["published", "published"]
+    assert found.n == 5
+    assert found.flaws[0] == "diverged: 1 of 6 values missing (the model diverged)"
+    assert judge(claims()["stop-energy"], found).verdict == "inconclusive"
 
 
 def test_other_data_give_no_verdict() -> None:
