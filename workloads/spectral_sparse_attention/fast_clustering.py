@@ -63,8 +63,8 @@ class Effort(NamedTuple):
         return 1.0 if step >= self.steps - 2 else self.step_length
 
 
-SHORT = Effort(n_seeds=1024, seed_steps=8, subset_steps=0, full_steps=2, step_length=1.6)
-LONG = Effort(n_seeds=8192, seed_steps=0, subset_steps=16, full_steps=2, tokens_per_cluster=22, step_length=1.5)
+SHORT = Effort(n_seeds=1024, seed_steps=6, subset_steps=0, full_steps=2, step_length=1.5)
+LONG = Effort(n_seeds=8192, seed_steps=0, subset_steps=16, full_steps=1, tokens_per_cluster=22, step_length=1.5)
 LONG_LENGTH = 32768  # from here on, one program for each head takes longer over steps than launches do
 
 
@@ -78,7 +78,7 @@ class Launch(NamedTuple):
 
     seed_block: int = 1024
     seed_warps: int = 8
-    candidates: int = 16
+    candidates: int = 32
     seed_tokens: int = 256
     lloyd_block: int = 128
     lloyd_warps: int = 4
