@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from lab.formatting import sentence
 from lab.records import Chart, Estimate, Series, StoredRecord
 from workloads.entropy_stopping.cost_of_training import UnitCosts, in_epochs, measured
 from workloads.entropy_stopping.names import (
@@ -12,11 +13,14 @@ from workloads.entropy_stopping.names import (
     COSINE,
     CURVE,
     ENTROPY,
+    FIXED,
     FULL_BUDGET,
     LABELS,
     LEVEL,
     LOSS,
     MODELS,
+    PATIENCE_ACCURACY,
+    PATIENCE_LOSS,
     PICKED_ON_TEST,
     PICKED_ON_VALIDATION,
     PLATEAU,
@@ -25,16 +29,22 @@ from workloads.entropy_stopping.names import (
     STOP_EPOCH,
     TEST,
     TRAIN,
-    USUAL,
     VALIDATION,
     WATCHING,
     high,
     low,
 )
-from workloads.entropy_stopping.wording import setting_words
+from workloads.entropy_stopping.wording import point_words, setting_words, signed
 
 CLAIMED_SAVED, CLAIMED_CHANGE, CLAIMED_TIME_SAVED = 66.7, -0.20, 33.0  # TECS-L report; N6 issue
 SPLITS = {TRAIN: "training data, dropout on", VALIDATION: "validation data", TEST: "test data"}
+FRONTIER = {  # the series, few enough that no two share a colour
+    LABELS[PLATEAU]: (PLATEAU,),
+    LABELS[SMOOTHED]: (SMOOTHED,),
+    "patience": (PATIENCE_LOSS, PATIENCE_ACCURACY),
+    LABELS[FIXED]: (FIXED,),
+    LABELS[COSINE]: (COSINE,),
+}
 CURVE_TITLES = {ENTROPY: ("Mean output entropy", "nats"), ACCURACY: ("Accuracy", "%"), LOSS: ("Loss", "nats")}
 PROTOCOL_TITLES = {"published": "published protocol", "sound": "sound protocol"}
 SEEDS_BAND = "95 % interval over seeds"
@@ -80,26 +90,24 @@ def frontier(rows: Sequence[Estimate], model: str, cost: UnitCosts) -> Chart | N
         return None
     protocol = rows[0].protocol
     series = []
-    for arm in (PLATEAU, SMOOTHED, *USUAL):
-        keys = [key for key in levels if key[0] == arm and key in stops and not _is_picked(key[1])]
-        if protocol == "published":
-            keys += [key for key in levels if key[0] == arm and key[1] == PICKED_ON_TEST]
+    for name, arms in FRONTIER.items():
+        keys = [key for key in levels if key[0] in arms and key in stops and (protocol == "published" or not _is_picked(key[1]))]
         if not keys:
             continue
-        watched = arm in WATCHING
+        watched = arms[0] in WATCHING
         xs = [cost.of(stops[key].mean or 0.0, watched=watched) for key in keys]
-        errors = [cost.error(stops[key].mean or 0.0, _half(stops[key]), watched=watched) for key in keys]
+        errors = [cost.of(_half(stops[key]), watched=watched) for key in keys]
         series.append(
             Series(
-                LABELS[arm],
+                name,
                 tuple(xs),
                 tuple(levels[key].mean for key in keys),
                 tuple(ends[0][key].mean if key in ends[0] else None for key in keys),
                 tuple(ends[1][key].mean if key in ends[1] else None for key in keys),
-                emphasis="technique" if arm in (PLATEAU, SMOOTHED) else "baseline",
+                emphasis="technique" if arms[0] in (PLATEAU, SMOOTHED) else "baseline",
                 x_low=tuple(x - error for x, error in zip(xs, errors, strict=True)),
                 x_high=tuple(x + error for x, error in zip(xs, errors, strict=True)),
-                labels=tuple(setting_words(*key) for key in keys),
+                labels=tuple(point_words(*key) for key in keys),
             )
         )
     n = max(e.n for e in stops.values())
@@ -113,7 +121,7 @@ def frontier(rows: Sequence[Estimate], model: str, cost: UnitCosts) -> Chart | N
         y_unit="%",
         series=tuple(series),
         alt=f"Test accuracy of each rule over the cost of training until it stops, mean of {n} seeds with intervals.",
-        takeaway=_frontier_words(rows, levels, protocol),
+        takeaway=_frontier_words(rows, levels, protocol, cost),
         interval="95 % interval over seeds and items",
     )
 
@@ -122,14 +130,15 @@ def _is_picked(setting: object) -> bool:
     return setting in (PICKED_ON_TEST, PICKED_ON_VALIDATION)
 
 
-def _frontier_words(rows: Sequence[Estimate], levels: Mapping[tuple[str, object], Estimate], protocol: str) -> str:
+def _frontier_words(rows: Sequence[Estimate], levels: Mapping[tuple[str, object], Estimate], protocol: str, cost: UnitCosts) -> str:
     if protocol == "published":
         return "Here the rule looks at the very test data that its accuracy is reported on, and a picked threshold was picked by them."
     cosines = [e for (arm, _), e in levels.items() if arm == COSINE]
     if not cosines:
         return ""
     data = rows[0].dimensions["data"]
-    return f"Up and to the left is better. A rule is worth having where it lies above the shorter schedules. Data: {data}."
+    shared = f" What a step costs is known to ± {100 * cost.unit_error:.1f} %, for all alike." if cost.unit_error else ""
+    return f"Up and to the left is better. A rule is worth having where it lies above the shorter schedules. Data: {data}.{shared}"
 
 
 def _picking(rows: Sequence[Estimate], model: str) -> Chart | None:
@@ -165,7 +174,7 @@ def _picking(rows: Sequence[Estimate], model: str) -> Chart | None:
                 )
             )
             if name != "each threshold":
-                words.append(f"{name} ({protocol}): {saved[0]:.0f} % saved at {changes[keys[0]].mean:+.2f} points")
+                words.append(f"{protocol}, {name}: {saved[0]:.0f} % saved at {signed(changes[keys[0]].mean or 0.0)} points")
     if not series:
         return None
     series.append(
@@ -183,9 +192,8 @@ def _picking(rows: Sequence[Estimate], model: str) -> Chart | None:
         marks={"N6 issue: 33 %": CLAIMED_TIME_SAVED},
         alt="Change of test accuracy over the share of epochs saved: each threshold, thresholds picked before and after the test "
         "accuracies were known, and the claims of both sources, which disagree.",
-        takeaway="Same rule, same trainings; only the moment of choosing differs. "
-        + ("; ".join(words) + ". " if words else "")
-        + "The two sources claim 66.7 % and 33 % for one experiment.",
+        takeaway="The two sources claim 66.7 % and 33 % for one rule. In the sound protocol only the data that the threshold is picked by "
+        "differ, not the trainings. " + sentence("; ".join(words)),
         interval="95 % interval over seeds and items",
     )
 
@@ -234,7 +242,7 @@ def _marks(rows: Sequence[Estimate]) -> dict[str, float]:
     places: dict[int, list[tuple[str, float]]] = {}
     for (arm, setting), e in _rules(rows, STOP_EPOCH).items():
         if arm in WATCHING and not _is_picked(setting) and e.mean is not None and e.mean < last:
-            name = f"{setting:g}" if arm == PLATEAU and isinstance(setting, float) else LABELS[arm]
+            name = str(setting) if arm == PLATEAU else LABELS[arm]
             places.setdefault(round(e.mean), []).append((name, e.mean))
     marks = {}
     for found in places.values():

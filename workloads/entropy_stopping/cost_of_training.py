@@ -7,7 +7,6 @@ measured (``part`` "cost" of the records).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -54,10 +53,10 @@ class UnitCosts:
         """Of a training of ``epochs`` epochs."""
         return epochs * self.epoch(watched=watched)
 
-    def error(self, epochs: float, epochs_error: float, *, watched: bool) -> float:
-        """Half-width of the 95 % interval of that, where ``epochs`` has ``epochs_error``: independent errors in quadrature."""
-        unit = math.hypot(self.steps_per_epoch * self.step_error, self.evaluation_error if watched else 0.0)
-        return math.hypot(epochs * unit, epochs_error * self.epoch(watched=watched))
+    @property
+    def unit_error(self) -> float:
+        """Relative half-width of the interval of a step's cost, which all trainings share."""
+        return self.step_error / self.step
 
     def saved_percent(self, epoch_share: float, *, watched: bool, other_watched: bool = False) -> float:
         """100 · (1 − cost / cost of another training), this one having ``epoch_share`` of the other's epochs."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from lab.explore import Explore
+from lab.formatting import sentence
 from lab.parameters import ParameterError, Parameters, parameter
 from lab.records import Chart, Estimate, Series, StoredRecord
 from lab.statistics import LEVEL as CONFIDENCE
@@ -15,6 +16,7 @@ from workloads.entropy_stopping.cost_of_training import UnitCosts, in_epochs, me
 from workloads.entropy_stopping.names import LABELS, MODELS
 from workloads.entropy_stopping.rules import FixedBudget, PatienceOnAccuracy, PatienceOnLoss, Plateau, Rule, SmoothedPlateau, Stop
 from workloads.entropy_stopping.stored_curves import Stored, read
+from workloads.entropy_stopping.wording import signed
 
 TITLE = "Where would it have stopped?"
 TEXT = (
@@ -40,7 +42,6 @@ class RuleSettings(Parameters):
         200,
         title="Maximum epochs",
         help="The full budget: at most the epochs that were trained.",
-        unit="epochs",
         ge=2,
         le=200,
         step=1,
@@ -113,7 +114,7 @@ def _stops(stored: Stored, stops: Mapping[Rule, Mapping[int, Stop | None]], epoc
         series=series,
         marks=marks,
         alt=f"Mean output entropy of each of {len(series)} seeds after each epoch, and the mean epoch at which each rule stops.",
-        takeaway="; ".join(words) + ".",
+        takeaway=sentence("; ".join(words)),
     )
 
 
@@ -129,7 +130,7 @@ def _frontier(stored: Stored, stops: Mapping[Rule, Mapping[int, Stop | None]], c
         ends = over_seeds([float(epoch) for epoch, _ in kept])
         level = over_seeds_and_items([accuracy for _, accuracy in kept], stored.test_items)
         mean, half = ends.mean or 0.0, (ends.high - ends.low) / 2 if ends.low is not None and ends.high is not None else 0.0
-        x, error = cost.of(mean, watched=rule.watches), cost.error(mean, half, watched=rule.watches)
+        x, error = cost.of(mean, watched=rule.watches), cost.of(half, watched=rule.watches)
         series.append(
             Series(
                 LABELS[rule.name],
@@ -147,7 +148,7 @@ def _frontier(stored: Stored, stops: Mapping[Rule, Mapping[int, Stop | None]], c
             saved = cost.saved_percent(mean / epochs, watched=True)
             what = {"J": "energy", "s": "time"}.get(cost.unit, "epochs")
             words.append(
-                f"The entropy plateau saves {saved:.0f} % of the {what} at {(level.mean or 0.0) - full:+.2f} points of test accuracy."
+                f"The entropy plateau saves {saved:.0f} % of the {what} at {signed((level.mean or 0.0) - full)} points of test accuracy."
             )
     return Chart(
         key=f"explored_frontier_{stored.key.model}",

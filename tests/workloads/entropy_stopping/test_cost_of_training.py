@@ -21,7 +21,6 @@ def test_what_is_saved_counts_the_rule_s_own_cost() -> None:
     assert in_epochs().saved_percent(1 / 3, watched=True) == pytest.approx(200 / 3)  # the published count
 
 
-def test_errors_add_in_quadrature() -> None:
-    # One epoch: 10 · 0.3 = 3 of the steps and 4 of the evaluation make 5; 2 epochs 10. Epochs known to 0.96: 0.96 · 25 = 24. Together 26.
-    assert COSTS.error(2, 0.96, watched=True) == pytest.approx(26)
-    assert COSTS.error(2, 0.0, watched=False) == pytest.approx(6)
+def test_what_a_step_costs_is_known_as_well_as_it_was_measured() -> None:
+    assert COSTS.unit_error == pytest.approx(0.15)  # 0.3 of 2
+    assert COSTS.moved(step=0.5, evaluation=-1.0).epoch(watched=True) == 29  # 10 · 2.5 + 4

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lab import export
 from lab.claims import claims
 from lab.energy import ENERGY
 from lab.parameters import ParameterError
-from lab.records import Estimate, Measured, Record, StoredRecord
+from lab.records import Estimate, Measured, Record, RunView, StoredRecord
 from lab.statistics import student_t_quantile
 from lab.summary import summarise
 from lab.training.intervals import mean_over_seeds_and_items
@@ -247,7 +249,7 @@ def test_a_window_above_the_epochs_is_refused_in_words() -> None:
 def test_a_diverged_seed_is_left_out_and_told() -> None:
     made = with_curves(missing_after=2)
     found = explored(RuleSettings(threshold=0.02), made.summary(), made.records, None)
-    assert "entropy plateau stops 4 of 5 seeds" in found[0].takeaway
+    assert found[0].takeaway.startswith("Entropy plateau stops 4 of 5 seeds")
     assert found[0].series[0].y[2] is None
     nothing = explored(RuleSettings(protocol="published"), made.summary(), made.records, None)
     assert nothing == []
@@ -282,6 +284,30 @@ def test_an_interval_of_equal_seeds_is_that_of_the_items() -> None:
     assert over_seeds_and_items([90.0] * 4, 400).low is None  # too few seeds
 
 
+def test_figures_of_an_exported_run_are_those_of_the_run(tmp_path: Path) -> None:
+    """Settings of several types share one column of the file: what comes back as text must still be told apart."""
+    made = with_curves()
+    for seed in SEEDS:
+        made.add("sound", RULE, "plateau", "stop_epoch", 4, "epochs", seed=seed, setting=0.05)
+        made.add("sound", RULE, "plateau", "stop_epoch", 6, "epochs", seed=seed, setting="picked on test data")
+        made.add("sound", RULE, "cosine", "stop_epoch", 5, "epochs", seed=seed, setting=5)
+    shares(made, "sound", 0.05, [0.4] * 5)
+    declared = workload("entropy_stopping")
+    plan = declared.plan("quick", "cpu")
+    view = RunView(
+        "run", declared, plan, {"run_id": "run", "workload": declared.name, "parameters": plan.to_json()}, made.records, "finished"
+    )
+    export.write(tmp_path, view)
+    back = export.load_recorded(tmp_path)
+    again = declared.charts(summarise(declared, plan, back.records), back.records)
+    assert [(c.key, dict(c.marks), c.takeaway) for c in again] == [
+        (c.key, dict(c.marks), c.takeaway) for c in declared.charts(made.summary(), made.records)
+    ]
+    assert declared.measure(claims()["stop-energy"], summarise(declared, plan, back.records)) == declared.measure(
+        claims()["stop-energy"], made.summary()
+    )
+
+
 def test_charts_name_every_point_and_mark_where_rules_stop() -> None:
     made = with_curves()
     for seed in SEEDS:
@@ -298,7 +324,7 @@ def test_charts_name_every_point_and_mark_where_rules_stop() -> None:
     # 4 epochs of 10 · 2 s and an evaluation of 5 s each; the schedule of 5 epochs needs none.
     assert points == {
         "entropy plateau": (100.0, 95.0, 94.0, "threshold 0.05"),
-        "patience on validation loss": (pytest.approx(105.0), 96.0, 95.0, "patience 3"),
+        "patience": (pytest.approx(105.0), 96.0, 95.0, "on loss, patience 3"),
         "cosine schedule": (100.0, 97.0, 96.0, "5 epochs"),
     }
     marks = found["output_entropy_sound_difference"].marks
