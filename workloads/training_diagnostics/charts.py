@@ -267,7 +267,7 @@ def _scores(summary: Rows, records: Sequence[StoredRecord]) -> list[Chart]:
                 found.append(
                     Chart(
                         key=f"{score}_{place}",
-                        title=f"{title[0].upper()}{title[1:]}: losses of {name}",
+                        title=f"{title[0].upper()}{title[1:]}: losses of {name.split(' (')[0]}",
                         kind="line",
                         x_title="dimension of the embedding",
                         y_title=title,
@@ -302,7 +302,7 @@ def _firsts(summary: Rows, records: Sequence[StoredRecord]) -> list[Chart]:
                 found.append(
                     Chart(
                         key=f"{first_of(score)}_{place}",
-                        title=f"Which dimension is first by {SCORE_TITLES[score]}: {name}",
+                        title=f"Which dimension is first by {SCORE_TITLES[score]}: losses of {name.split(' (')[0]}",
                         kind="bar",
                         x_title="dimension of the embedding",
                         y_title="series in which it is first",

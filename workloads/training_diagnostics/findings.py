@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lab import formatting
 from lab.claims import Claim
 from lab.records import Comparison, Estimate, Measured, Protocol
 from lab.statistics import Interval
@@ -89,10 +90,10 @@ def _detection(claim: Claim, rule: str, protocol: Protocol, estimates: Sequence[
         alarmed = round(counts[FALSE_ALARMS].mean or 0)
         hits, chance_hits = round(counts[HITS].mean or 0), round(counts[CHANCE_HITS].mean or 0)
         delay = next((e.mean for e in estimates if (e.metric, e.arm, e.swept) == (DELAY, rule, counts[RUNS].swept)), None)
-        late = "" if delay is None else f", the first at a median of {delay:+.0f} steps from it"
+        late = "" if delay is None else f", the first at a median of {abs(delay):.0f} steps {'before' if delay < 0 else 'after'} it"
         where = f"{_swept(counts[RUNS])}{counts[RUNS].dimensions['data']}"
         pair = (
-            f"{LABELS[rule]}, {where}: alarms near the transition in {hits} of {runs} runs{late}, "
+            f"{formatting.sentence(LABELS[rule]).rstrip('.')}, {where}: alarms near the transition in {hits} of {runs} runs{late}, "
             f"at the same steps without one in {chance_hits}, anywhere without one in {alarmed}"
         )
         results.append(

@@ -53,9 +53,7 @@ class TrainingDiagnosticsParameters(Parameters):
         step=1,
         group="main",
     )
-    steps: int = parameter(
-        800, title="Training steps", help="Of each of these runs.", unit="steps", ge=50, le=20_000, step=50, group="main"
-    )
+    steps: int = parameter(800, title="Training steps", help="Of each of these runs.", ge=50, le=20_000, step=50, group="main")
     studies: tuple[Study, ...] = parameter(
         ("peaks", "embedding", "detection"),
         title="What is measured",
@@ -169,13 +167,12 @@ def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
         return {"images": "mnist"}
     if name == "quick":
         return {}
-    seeds = 300 if device_kind == "cuda" else 100
     return {
         "images": "mnist",
-        "seeds": seeds,
+        "seeds": 300 if device_kind == "cuda" else 100,
         "image_seeds": 12,
         "embedded": ("images", "addition"),
         "points": 200,
-        "surrogates": 9,
+        "surrogates": 5,
         "nulls": 399,
     }

@@ -13,8 +13,8 @@ from workloads.training_diagnostics.takens import CLAIMED
 
 METHOD = """
 **R-filter.** Frames of w losses (6, 12, 24, 36) in hops of w/2, mean removed; the ratio is the largest amplitude of the real Fourier
-transform over the median one, bin 0 left out. The published rule sees a peak above 3. White noise has one in 7 to 10 % of frames, and a
-straight slope in every frame from w = 12 on: both are shown beside the losses.
+transform over the median one, bin 0 left out. The published rule sees a peak above 3. White noise has one in 7 to 10 % of frames, a
+straight slope in every frame from w = 12 on.
 
 **Calibrated rule.** The largest ratio of a run is compared with that of the same losses in random order; p-values of the windows are
 adjusted by Holm, so that a run without order raises any alarm with a probability of at most 5 %. Two more forms help the filter: without
