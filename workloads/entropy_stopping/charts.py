@@ -162,7 +162,7 @@ def _picking(rows: Sequence[Estimate], model: str) -> Chart | None:
             errors = [100 * _half(stops[key]) / budget for key in keys]
             series.append(
                 Series(
-                    f"{protocol}: {name}",
+                    f"{protocol}, {name}",
                     tuple(saved),
                     tuple(changes[key].mean for key in keys),
                     tuple(ends[0][key].mean if key in ends[0] else None for key in keys),
@@ -178,7 +178,7 @@ def _picking(rows: Sequence[Estimate], model: str) -> Chart | None:
     if not series:
         return None
     series.append(
-        Series("claimed by the TECS-L report", (CLAIMED_SAVED,), (CLAIMED_CHANGE,), emphasis="baseline", labels=("66.7 %, −0.20 points",))
+        Series("claimed (TECS-L report)", (CLAIMED_SAVED,), (CLAIMED_CHANGE,), emphasis="baseline", labels=("66.7 %, −0.20 points",))
     )
     return Chart(
         key=f"picking_{model}",

@@ -14,7 +14,7 @@ CLASSES = {"text": 96}
 HIDDEN = 128
 
 STEP_S = {"cpu": 2.5e-3, "cuda": 1.5e-3}  # of a training step, however small
-FLOP_PER_S = {"cpu": 2e10, "cuda": 5e12}  # of small batched products, forward and backward
+FLOP_PER_S = {"cpu": 4e10, "cuda": 5e12}  # of small batched products, forward and backward
 CNN_VALUES_PER_S = {"cpu": 1.2e7, "cuda": 2e10}  # pixels × examples that the convolutions train on per second
 TUNING_MODELS = 8  # four rates, two seeds
 START_S = {"cpu": 0.1, "cuda": 0.5}  # of each training: parameters, graph capture

@@ -180,7 +180,7 @@ def over_seeds_and_items(percents: Sequence[float], items: int) -> Interval:
 
     The variance between seeds, plus that between items at its largest: all seeds err on the same items, so that averaging over seeds takes
     nothing of it away, (mean over seeds of √(p(1 − p)))²/items. Student's t with seeds − 1 degrees of freedom for both: never narrower than
-    with the degrees of freedom that both together have.
+    with the degrees of freedom that both together have. Cut at 0 and 100 %.
     """
     seeds = over_seeds(percents)
     if seeds.mean is None or seeds.low is None or seeds.high is None or any(not math.isfinite(p) for p in percents):
@@ -188,7 +188,7 @@ def over_seeds_and_items(percents: Sequence[float], items: int) -> Interval:
     t = student_t_quantile(1 - (1 - CONFIDENCE) / 2, len(percents) - 1)
     spread = sum(math.sqrt(p * (100 - p)) for p in percents) / len(percents)
     half = math.hypot((seeds.high - seeds.low) / 2, t * spread / math.sqrt(items))
-    return Interval(seeds.mean, seeds.mean - half, seeds.mean + half, seeds.n)
+    return Interval(seeds.mean, max(0.0, seeds.mean - half), min(100.0, seeds.mean + half), seeds.n)
 
 
 def _present(value: float) -> float | None:
