@@ -434,8 +434,10 @@ def completed(
     gpu = None
     if device_kind(manifest["device"]) == "cuda":
         gpu = next((gpu for gpu in _look_for_gpus()[1] if gpu.uuid == manifest["machine"]["gpus"][0]["uuid"]), None)
+    told = {name: value for name, value in worker_facts.items() if name not in manifest and name != "gpu"}  # the experiment's own entries
     return {
         **manifest,
+        **told,
         "protocols": sorted(set(protocols)),
         "threads": worker_facts.get("threads", manifest["threads"]),
         "versions": {**manifest["versions"], **worker_facts.get("versions", {})},

@@ -349,6 +349,7 @@ def test_the_end_of_a_run_completes_its_manifest(monkeypatch: pytest.MonkeyPatch
     started = manifest(look(monkeypatch, FakeNvml(FULL)), "cuda:0")
     look(monkeypatch, FakeNvml({**FULL, "clocks": (900, 2_619)}))
     facts = {"threads": 3, "versions": {"torch": "2.13.0", "cudnn": 91000}, "gpu": {"l2_cache_bytes": 52_428_800}}
+    facts |= {"data_fallback": "digits instead of MNIST", "run_id": "another"}  # an experiment adds entries, and replaces none of the lab's
     found = environment.completed(
         started,
         worker_facts=facts,
@@ -367,6 +368,7 @@ def test_the_end_of_a_run_completes_its_manifest(monkeypatch: pytest.MonkeyPatch
     )
     assert (found["data"], started["data"]) == ([{"name": "text"}], [])
     assert found["gpu_properties"] == {"l2_cache_bytes": 52_428_800}
+    assert (found["data_fallback"], found["run_id"]) == ("digits instead of MNIST", started["run_id"])
     assert found["energy_method"] == "not measured: the run has not said how"
     assert (found["clocks"]["start"]["sm_clock_hz"], found["clocks"]["end"]["sm_clock_hz"]) == (1_200_000_000, 900_000_000)
     assert (found["status"], found["reason"], found["ended_at"]) == ("failed", "why", "1970-01-01T00:02:00Z")
