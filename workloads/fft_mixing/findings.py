@@ -122,9 +122,16 @@ def _training_speed(claim: Claim, estimates: Sequence[Estimate]) -> list[Measure
             if ratio is not None:
                 measured.append(_of_ratio(claim, comparison, ratio, estimates))
             else:
-                reason = _why(cell) if cell else (NO_SPEED if not steps else "on a CPU the published protocol is this very training step")
+                reason = _why(cell) if cell else (_why_no_sound_step(estimates) if steps else NO_SPEED)
                 measured.append(Measured(claim.id, protocol, comparison, "latency_s", None, reason=reason))
     return measured
+
+
+def _why_no_sound_step(estimates: Sequence[Estimate]) -> str:
+    """Why there is a training step under the published protocol alone: the run was on a CPU, or left the GPU's step out."""
+    if any(e.device.startswith("cuda") for e in estimates):
+        return "this run leaves out the training step on the GPU: switch “Training step on the GPU” on"
+    return "on a CPU the published protocol is this very training step"
 
 
 def _why(cell: Sequence[Estimate]) -> str:

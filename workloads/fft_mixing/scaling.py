@@ -23,12 +23,13 @@ ArmKey = tuple[str, str]
 
 @dataclass(frozen=True)
 class Point:
-    """One arm at one N: seconds per call and per sequence."""
+    """One arm at one N: seconds per call and per sequence, by which timer."""
 
     seq_len: int
     call_s: float
     sequence_s: float
     launch_bound: bool
+    metric: str = LATENCY
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def points(estimates: Sequence[Estimate]) -> dict[ArmKey, list[Point]]:
     for (key, seq_len), e in sorted(times.items(), key=lambda item: item[0][1]):
         call_s = e.mean or 0.0
         bound = e.metric == LATENCY and call_s < LAUNCH_FACTOR * (smallest.get((key, seq_len)) or 0.0)
-        found.setdefault(key, []).append(Point(seq_len, call_s, call_s / int(e.dimensions["batch_size"]), bound))
+        found.setdefault(key, []).append(Point(seq_len, call_s, call_s / int(e.dimensions["batch_size"]), bound, e.metric))
     return found
 
 
@@ -83,12 +84,18 @@ def exponent(arm: Sequence[Point]) -> Interval:
     return power_law_exponent([point.seq_len for point in used], [point.sequence_s for point in used])
 
 
+def comparable(first: Sequence[Point], second: Sequence[Point]) -> list[tuple[Point, Point]]:
+    """The points of two arms at the N where their times mean the same: both by one timer, or the time per call not launch-bound."""
+    others = {point.seq_len: point for point in second}
+    pairs = [(point, others[point.seq_len]) for point in sorted(first, key=lambda point: point.seq_len) if point.seq_len in others]
+    return [(a, b) for a, b in pairs if a.metric == b.metric or not (a.launch_bound or b.launch_bound)]
+
+
 def crossovers(arm: ArmKey, other: ArmKey, found: dict[ArmKey, list[Point]]) -> list[Crossover]:
-    """Every crossover of ``arm`` and ``other`` over the N that both were measured at, shortest N first."""
-    first = {point.seq_len: point.sequence_s for point in found.get(arm, ())}
-    second = {point.seq_len: point.sequence_s for point in found.get(other, ())}
-    common = sorted(set(first) & set(second))
-    gains = [math.log(second[n] / first[n]) for n in common]  # > 0 where ``arm`` is the faster one
+    """Every crossover of ``arm`` and ``other`` over the N at which both can be compared, shortest N first."""
+    both = comparable(found.get(arm, ()), found.get(other, ()))
+    common = [first.seq_len for first, _ in both]
+    gains = [math.log(second.sequence_s / first.sequence_s) for first, second in both]  # > 0 where ``arm`` is the faster one
     crossed = []
     for (below, before), (above, after) in zip(zip(common, gains, strict=True), list(zip(common, gains, strict=True))[1:], strict=False):
         if (before < 0) != (after < 0):

@@ -179,17 +179,18 @@ def _crossovers_in_words(estimates: Sequence[Estimate], crossed: Sequence[scalin
     for arm, other in _pairs(found):
         own = [c for c in crossed if (c.arm, c.other) == (arm, other)]
         names = f"{_key_name(arm)} and {_key_name(other)}"
-        common = sorted({p.seq_len for p in found[arm]} & {p.seq_len for p in found[other]})
+        both = scaling.comparable(found[arm], found[other])
         if own:
             words += [
                 f"{names} cross at N ≈ {round(c.seq_len):,} (between {c.below:,} and {c.above:,}); "
                 f"{'beyond it the first is faster' if c.faster_beyond else 'beyond it the second is faster'}."
                 for c in own
             ]
-        elif len(common) > 1:
-            first_faster = found[arm][-1].sequence_s < found[other][-1].sequence_s
+        elif len(both) > 1:
+            first, second = both[-1]
+            first_faster = first.sequence_s < second.sequence_s
             words.append(
-                f"{names} do not cross between N = {common[0]:,} and {common[-1]:,}: "
+                f"{names} do not cross between N = {both[0][0].seq_len:,} and {first.seq_len:,}: "
                 f"{'the first' if first_faster else 'the second'} is faster throughout."
             )
     return " ".join(words)

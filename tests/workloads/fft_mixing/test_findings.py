@@ -66,6 +66,10 @@ def test_the_published_training_step_is_the_cpu_one():
     assert measured["published", "best"].value == 1.5
     assert measured["published", "best"].hardware_class == "cpu"
     assert measured["sound", "best"].value is None
+    assert "on a CPU" in measured["sound", "best"].reason
+    on_gpu = found("fft-speed", [*rows, *layers(4096)])["sound", "best"]  # a GPU run without its own step is not told about a CPU
+    assert "leaves out the training step on the GPU" in on_gpu.reason
+    assert "not asked to measure speed" in found("fft-speed", [])["sound", "best"].reason
 
 
 def test_the_exponent_is_that_of_the_fastest_layer_and_names_attention_beside_it():

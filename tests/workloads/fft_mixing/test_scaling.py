@@ -62,4 +62,15 @@ def test_points_take_device_time_where_there_is_one_and_time_per_sequence():
         layer(SMALLEST_CALL, 2.5, "sdpa_cudnn", seq_len=128, batch_size=2),
     ]
     # Two backends are one arm; 8 s for 4 sequences; 6 s is less than 3 · 2.5 s, so launching decides there.
-    assert scaling.points(rows) == {SLOW: [Point(64, 8.0, 2.0, False), Point(128, 6.0, 3.0, True)]}
+    assert scaling.points(rows) == {SLOW: [Point(64, 8.0, 2.0, False, "device_time_s"), Point(128, 6.0, 3.0, True, "latency_s")]}
+
+
+def test_a_launch_bound_call_is_not_compared_with_a_replay():
+    # At 64 the call of one arm is launching alone, the other's was replayed: what looks like a crossover between 64 and 128 is none.
+    replayed = [Point(64, 2.0, 2.0, False, "device_time_s"), Point(128, 4.0, 4.0, False, "device_time_s")]
+    called = [Point(64, 9.0, 9.0, True), Point(128, 3.0, 3.0, False), Point(256, 3.0, 3.0, False)]
+    assert scaling.comparable(replayed, called) == [(replayed[1], called[1])]
+    assert scaling.crossovers(FAST, SLOW, {FAST: replayed, SLOW: called}) == []
+    eager = [Point(64, 2.0, 2.0, True), Point(128, 4.0, 4.0, False)]  # both by calls: what a user feels, launches included
+    (crossover,) = scaling.crossovers(FAST, SLOW, {FAST: eager, SLOW: called})
+    assert (crossover.below, crossover.above, crossover.faster_beyond) == (64, 128, False)
