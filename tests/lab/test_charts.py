@@ -226,6 +226,14 @@ def test_the_table_of_a_scatter_names_its_points() -> None:
     assert table.iloc[2].tolist() == ["–", "3 kJ", "–", "patience", "98.1 %", "–"]
 
 
+def test_bands_can_be_asked_for_however_few_the_points() -> None:
+    line = Series("loss", (1, 2), (2.0, 3.0), (1.0, 2.5), (2.5, 4.0))
+    few = dataclasses.replace(FRONTIER, kind="line", x_unit="", series=(line,))
+    assert [trace.fill for trace in charts.figure(few).data] == [None]
+    band, curve = charts.figure(dataclasses.replace(few, bands=True)).data
+    assert (band.fill, curve.mode, curve.error_y.array) == ("toself", "lines", None)
+
+
 def test_points_in_three_dimensions_have_three_named_axes() -> None:
     series = (Series("loss", (1.0, 2.0), (2.0, 3.0), z=(3.0, 4.0)),)
     chart = dataclasses.replace(FRONTIER, kind="scatter3d", x_title="a", x_unit="", y_title="b", y_unit="", z_title="c", series=series)
