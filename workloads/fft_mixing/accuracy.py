@@ -42,6 +42,7 @@ from workloads.fft_mixing.names import (
     SOUND_TRAINING,
     TEST_ACCURACY,
     TRAIN_LOSS,
+    UNTUNED_FLAW,
     VALIDATION_ACCURACY,
     dimensions_of,
 )
@@ -199,6 +200,7 @@ class _Records:
 
     def __init__(self, data: Examples, params: FftMixingParameters, device: str) -> None:
         self._data, self._params, self._device = data, params, device
+        self._not_tuned = "" if params.tuned else f"{UNTUNED_FLAW}: every mixer trained at {UNTUNED_RATE:g}"
 
     def of(
         self,
@@ -249,7 +251,7 @@ class _Records:
         """Test accuracy of every model, and the learning rate that was chosen with what is wrong with the choice."""
         flaw = result.tuned.flaw
         if result.tuned.rate is not None:
-            yield self.of(LEARNING_RATE, result.tuned.rate, "1", 0, result.arm, reason=flaw)
+            yield self.of(LEARNING_RATE, result.tuned.rate, "1", 0, result.arm, reason=flaw or self._not_tuned)
         for model, number in enumerate(result.seeds):
             seed, place = divmod(number, DISTANCE_PLACES)
             value = 100 * float(result.items["accuracy"][model].mean()) if result.items else None
@@ -257,7 +259,7 @@ class _Records:
 
     def gain(self, result: ArmResult, attention: ArmResult) -> Generator[Record, None, None]:
         """Points of accuracy above attention's at each distance, with the interval for other seeds and test items."""
-        flaws = "; ".join(filter(None, (result.tuned.flaw, attention.tuned.flaw)))
+        flaws = "; ".join(dict.fromkeys(filter(None, (self._not_tuned, result.tuned.flaw, attention.tuned.flaw))))
         for place in range(len(self._data.distances)):
             rows = [model for model, number in enumerate(result.seeds) if number % DISTANCE_PLACES == place]
             if not result.items or not attention.items:

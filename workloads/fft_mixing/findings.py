@@ -17,6 +17,7 @@ from workloads.fft_mixing.names import (
     FFT_MIX,
     GAIN_HIGH,
     GAIN_LOW,
+    GRID_FLAW,
     LABELS,
     LAYER,
     LIMITS,
@@ -26,6 +27,7 @@ from workloads.fft_mixing.names import (
     PUBLISHED_TRAINING,
     SOUND_TRAINING,
     TRAINING_STEP,
+    UNTUNED_FLAW,
 )
 from workloads.fft_mixing.parameters import CLAIMED_SEQ_LENS
 
@@ -293,7 +295,7 @@ def _accuracy(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
                     pair=f"FFT-Mix against attention on {data}, {seeds} seed{'s' if seeds != 1 else ''} each",
                     data=data,
                     reason=gain.reason if gain.mean is None else "",
-                    flaws=tuple(part for part in gain.reason.split("; ") if part.startswith("grid edge")),
+                    flaws=tuple(part for part in gain.reason.split("; ") if part.startswith((GRID_FLAW, UNTUNED_FLAW))),
                 )
             )
     return measured

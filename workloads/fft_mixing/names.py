@@ -26,6 +26,7 @@ VALIDATION_ACCURACY, TEST_ACCURACY = "validation_accuracy", "test_accuracy"
 ACCURACY_GAIN, GAIN_LOW, GAIN_HIGH = "accuracy_gain", "accuracy_gain_low", "accuracy_gain_high"
 CHANCE = "chance_accuracy"
 LEARNING_RATE = "learning_rate"
+GRID_FLAW, UNTUNED_FLAW = "grid edge", "learning rates not tuned"  # beginnings of reasons that no verdict may hide
 BATCHED = "batched"  # all models of an arm trained together
 
 TASKS = {

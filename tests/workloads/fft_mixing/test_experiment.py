@@ -99,6 +99,7 @@ def test_training_records_curves_tests_and_paired_gains(tmp_path):
     tested = {(r.arm, r.dimensions["distance"], r.seed): r.value for r in records if r.metric == TEST_ACCURACY}
     assert set(tested) == {(arm, distance, seed) for arm in ("fft_mix", "attention") for distance in (16, 32) for seed in (0, 1)}
     for gain in (r for r in records if r.metric == ACCURACY_GAIN):
+        assert "learning rates not tuned: every mixer trained at 0.01" in gain.reason
         distance = gain.dimensions["distance"]
         mean = {arm: sum(tested[arm, distance, seed] for seed in (0, 1)) / 2 for arm in ("fft_mix", "attention")}
         assert gain.value == pytest.approx(mean["fft_mix"] - mean["attention"], abs=1e-4)

@@ -121,6 +121,10 @@ def test_one_seed_is_no_evidence_and_a_grid_edge_is_a_flaw():
     assert judge(claims()["fft-acc"], published).verdict == "inconclusive"
     rows = gains(SOUND_TRAINING, "MNIST", 5, 0.55, 0.52, 0.58, reason="grid edge: the best learning rate is the highest of 5 tried")
     assert judge(claims()["fft-acc"], found("fft-acc", rows)["sound", "best"]).verdict == "inconclusive"
+    rows = gains(SOUND_TRAINING, "MNIST", 5, 0.55, 0.52, 0.58, reason="learning rates not tuned: every mixer trained at 0.01")
+    untuned = judge(claims()["fft-acc"], found("fft-acc", rows)["sound", "best"])
+    assert untuned.verdict == "inconclusive"
+    assert "not tuned" in untuned.reason
 
 
 def test_without_training_the_reason_says_so():
