@@ -19,6 +19,7 @@ import triton
 import triton.language as tl
 
 from workloads.spectral_sparse_attention.kernels import hashed
+from workloads.spectral_sparse_attention.relaunch import Relaunched
 
 LIMIT = tl.constexpr(32.0)  # standard deviations: outliers beyond are moved to here, so that half precision and sums cannot overflow
 FAR = tl.constexpr(3.0e38)
@@ -43,6 +44,7 @@ def jittered(index, stride, n, salt):
     return tl.minimum(index * stride + ((bits >> 1).to(tl.int32) % stride), n - 1)
 
 
+@Relaunched
 @triton.jit(do_not_specialize=["n", "n_seeds", "stride", "n_clusters", "steps", "seed"])
 def seed_kernel(
     query_ptr,
@@ -166,7 +168,8 @@ def seed_kernel(
         n_before = n_chosen
         for j in range(CANDIDATES):
             this = place == j
-            passed = tl.sum(tl.where(this & (bound <= current), 1, 0), 0)
+            # The first passes even where D² is no number: otherwise the loop would not end.
+            passed = tl.sum(tl.where(this & ((bound <= current) | (place == 0)), 1, 0), 0)
             passed = tl.where(n_chosen < n_clusters, passed, 0)
             shortened = tl.minimum(current, tl.sum(tl.where(this[:, None], apart, 0.0), 0))
             current = tl.where(passed > 0, shortened, current)
@@ -283,6 +286,7 @@ def member_sums(x_ptr, labels_ptr, cluster, begin, end, M: tl.constexpr, BLOCK: 
     return sums, tl.max(counts, 1)
 
 
+@Relaunched
 @triton.jit(do_not_specialize=["n", "n_clusters", "n_subset", "stride", "salt", "tokens"])
 def lloyd_kernel(
     query_ptr,
@@ -355,6 +359,7 @@ def lloyd_kernel(
             tl.store(moved_ptr + cells, centre, mask=(cluster < n_clusters)[:, None])
 
 
+@Relaunched
 @triton.jit(do_not_specialize=["n", "n_clusters"])
 def assign_kernel(
     query_ptr,
@@ -408,6 +413,7 @@ def assign_kernel(
     tl.store(counts_ptr + bins, tl.histogram(label, BINS), mask=bins < n_clusters)
 
 
+@Relaunched
 @triton.jit(do_not_specialize=["n_tiles", "n_clusters"])
 def count_kernel(counts_ptr, sizes_ptr, n_tiles, n_clusters, BLOCK_T: tl.constexpr, BLOCK_K: tl.constexpr):
     """``counts`` [P, T, k] become, in place, how many tokens of a cluster earlier tiles hold; ``sizes`` [P, k] how many there are."""
@@ -426,6 +432,7 @@ def count_kernel(counts_ptr, sizes_ptr, n_tiles, n_clusters, BLOCK_T: tl.constex
     tl.store(sizes_ptr + problem * n_clusters + cluster, reached, mask=real)
 
 
+@Relaunched
 @triton.jit(do_not_specialize=["n", "n_clusters"])
 def order_kernel(labels_ptr, ranks_ptr, counts_ptr, offsets_ptr, order_ptr, n, n_clusters, BLOCK: tl.constexpr):
     """``order`` [P, N]: each token goes to its cluster's offset + tokens of earlier tiles + its rank in its tile."""

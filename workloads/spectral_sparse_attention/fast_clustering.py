@@ -26,8 +26,6 @@ from workloads.spectral_sparse_attention.clustering import (
 from workloads.spectral_sparse_attention.sampling import QUERIES_PER_ROW
 
 if not fused.TRITON_MISSING:
-    import triton
-
     from workloads.spectral_sparse_attention import clustering_kernels as kernels
 
 SORT_TILE = 128
@@ -121,12 +119,12 @@ class Centres(NamedTuple):
 def tokens_per_program(n_subset: int, problems: int, launch: Launch) -> int:
     """Tokens for each program of a Lloyd step: many, so that few sums are added up, but enough programs to fill the device."""
     wanted = max(1, n_subset * problems // launch.programs)
-    return min(16, triton.next_power_of_2(triton.cdiv(wanted, launch.lloyd_block))) * launch.lloyd_block
+    return min(16, fused.power_of_two(-(-wanted // launch.lloyd_block))) * launch.lloyd_block
 
 
 def tile(tokens: int, x: Tensor) -> int:
     """How many tokens of ``x`` a tile holds: ``tokens``, fewer where one has more than 128 bytes, to fit into shared memory."""
-    row_bytes = triton.next_power_of_2(x.shape[-1]) * x.element_size()
+    row_bytes = fused.power_of_two(x.shape[-1]) * x.element_size()
     return max(16, tokens * 128 // max(128, row_bytes))
 
 
@@ -146,7 +144,7 @@ def fit(x: Tensor, n_clusters: int, phi: Tensor, seed: int, effort: Effort, laun
     labels = x.new_empty((problems * most,), dtype=torch.int32)
     shape = {
         "HEAD_DIM": head_dim,
-        "BLOCK_D": max(16, triton.next_power_of_2(head_dim)),
+        "BLOCK_D": max(16, fused.power_of_two(head_dim)),
         "M": m,
         "BLOCK_K": launch.block_k,
         "SUM_K": launch.sum_k,
@@ -184,7 +182,7 @@ def fit(x: Tensor, n_clusters: int, phi: Tensor, seed: int, effort: Effort, laun
         counts = zeros[step, problems * n_clusters * m :].view(problems, n_clusters)
         moved = centres[(step + 1) % 2]
         fixed, tokens = fixed_point(n_subset), tokens_per_program(n_subset, problems, launch)
-        kernels.lloyd_kernel[(triton.cdiv(n_subset, tokens), problems)](
+        kernels.lloyd_kernel[(-(-n_subset // tokens), problems)](
             x,
             phi,
             mean,
@@ -221,7 +219,7 @@ def assign(x: Tensor, phi: Tensor, found: Centres, queries_per_row: int, launch:
     """(labels [P, N] int32, the schedule of tokens sorted by label) of tokens [P, N, head_dim], given what :func:`fit` found."""
     problems, n, head_dim = x.shape
     n_clusters, m = found.centres.shape[1:]
-    n_tiles = triton.cdiv(n, SORT_TILE)
+    n_tiles = -(-n // SORT_TILE)
     labels = x.new_empty((problems, n), dtype=torch.int32)
     ranks = x.new_empty((problems, n), dtype=torch.uint8)
     counts = x.new_empty((problems, n_tiles, n_clusters), dtype=torch.int32)
@@ -244,14 +242,14 @@ def assign(x: Tensor, phi: Tensor, found: Centres, queries_per_row: int, launch:
         found.step_length,
         MOVED=found.is_moved,
         HEAD_DIM=head_dim,
-        BLOCK_D=max(16, triton.next_power_of_2(head_dim)),
+        BLOCK_D=max(16, fused.power_of_two(head_dim)),
         M=m,
         BLOCK=SORT_TILE,
         BLOCK_K=launch.block_k,
-        BINS=triton.next_power_of_2(n_clusters + 1),
+        BINS=fused.power_of_two(n_clusters + 1),
         num_warps=4,
     )
-    kernels.count_kernel[(triton.cdiv(n_clusters, 32), problems)](counts, sizes, n_tiles, n_clusters, BLOCK_T=64, BLOCK_K=32)
+    kernels.count_kernel[(-(-n_clusters // 32), problems)](counts, sizes, n_tiles, n_clusters, BLOCK_T=64, BLOCK_K=32)
     order = torch.empty_like(labels)
     plan = fused.schedule_of_sizes(order, sizes, queries_per_row)
     kernels.order_kernel[(n_tiles, problems)](labels, ranks, counts, plan.offsets, order, n, n_clusters, BLOCK=SORT_TILE)
@@ -260,7 +258,7 @@ def assign(x: Tensor, phi: Tensor, found: Centres, queries_per_row: int, launch:
 
 def padded_projection(phi: Tensor) -> Tensor:
     """Φ [m, head_dim] with rows of zeros up to a power of two, at least 16; contiguous float32."""
-    rows = max(16, triton.next_power_of_2(phi.shape[0]))
+    rows = max(16, fused.power_of_two(phi.shape[0]))
     missing = rows - phi.shape[0]
     return (torch.nn.functional.pad(phi.float(), (0, 0, 0, missing)) if missing else phi.float()).contiguous()
 

@@ -23,8 +23,6 @@ from workloads.spectral_sparse_attention.reference import Attended, softmax_scal
 from workloads.spectral_sparse_attention.sampling import QUERIES_PER_ROW, Samples, check_sample_count, row_count
 
 try:
-    import triton
-
     from workloads.spectral_sparse_attention import kernels
 
     TRITON_MISSING = ""
@@ -37,6 +35,11 @@ MINIMUM_CAPABILITY = (8, 0)  # bfloat16 products
 MAX_HEAD_DIM = 128
 SCHEDULE_BLOCK = 1024
 SAMPLE_BLOCK = 128
+
+
+def power_of_two(x: int) -> int:
+    """The least power of two that is at least ``x`` ≥ 1."""
+    return 1 << (x - 1).bit_length()
 
 
 class Tiles(NamedTuple):
@@ -165,7 +168,7 @@ def _strides(*tensors: Tensor) -> tuple[int, ...]:
 
 
 def _block_d(head_dim: int) -> int:
-    return max(16, triton.next_power_of_2(head_dim))
+    return max(16, power_of_two(head_dim))
 
 
 def forward(
@@ -332,7 +335,10 @@ def check_tensors(query: Tensor, key: Tensor, value: Tensor) -> None:
 def attention_on(query: Tensor, key: Tensor, value: Tensor, plan: Schedule, keys: Tensor, population: Tensor, options: Options) -> Attended:
     """Differentiable attention [*, N, head_dim] at a schedule and what :func:`draw` gave."""
     check_tensors(query, key, value)
-    output, log_sum_exp = _Attention.apply(problems_of(query), problems_of(key), problems_of(value), plan, keys, population, options)
+    inputs = problems_of(query), problems_of(key), problems_of(value)
+    differentiated = torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad)
+    run = _Attention.apply if differentiated else forward
+    output, log_sum_exp = run(*inputs, plan, keys, population, options)
     return Attended(output.view(query.shape), log_sum_exp.view(query.shape[:-1]))
 
 

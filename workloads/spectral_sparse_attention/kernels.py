@@ -18,6 +18,7 @@ import triton
 import triton.language as tl
 
 from workloads.spectral_sparse_attention import sampling
+from workloads.spectral_sparse_attention.relaunch import Relaunched
 
 MULTIPLIER_0 = tl.constexpr(sampling.MULTIPLIERS[0])
 MULTIPLIER_1 = tl.constexpr(sampling.MULTIPLIERS[1])
@@ -29,6 +30,7 @@ LN_2 = tl.constexpr(0.6931471805599453)
 SIZES = ["n", "n_clusters", "n_rows"]  # one compilation serves every size: no access gets wider by knowing their divisors
 
 
+@Relaunched
 @triton.jit(do_not_specialize=["n_clusters", "n_rows"])
 def schedule_kernel(sizes_ptr, offsets_ptr, row_starts_ptr, row_cluster_ptr, n_clusters, n_rows, ROW: tl.constexpr, BLOCK: tl.constexpr):
     """From clusters' sizes [P, k]: ``offsets`` and ``row_starts`` [P, k + 1], and each row's cluster [P, R], −1 where unused.
@@ -83,6 +85,7 @@ def shuffled(x, key, mask, shift):
     return x ^ (x >> shift)
 
 
+@Relaunched
 @triton.jit(do_not_specialize=[*SIZES, "n_samples", "seed"])
 def sample_kernel(
     order_ptr,
@@ -168,6 +171,7 @@ def row_of(row_cluster_ptr, row_starts_ptr, offsets_ptr, problem, row, n_cluster
     return cluster, first, begin, end
 
 
+@Relaunched
 @triton.jit(do_not_specialize=[*SIZES, "n_samples"])
 def attention_kernel(
     query_ptr,
@@ -264,6 +268,7 @@ def attention_kernel(
         tl.store(log_sum_exp_ptr + problem * n + query_position, (maximum + tl.log2(total)) * LN_2, mask=query_there)
 
 
+@Relaunched
 @triton.jit(do_not_specialize=[*SIZES, "n_samples"])
 def query_gradient_kernel(
     query_ptr,
@@ -377,6 +382,7 @@ def query_gradient_kernel(
         tl.store(query_gradient_ptr + result_offsets, (gradient * scale).to(query_gradient_ptr.dtype.element_ty), mask=query_loaded)
 
 
+@Relaunched
 @triton.jit(do_not_specialize=SIZES)
 def key_gradient_kernel(
     query_ptr,

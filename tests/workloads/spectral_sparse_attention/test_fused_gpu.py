@@ -92,6 +92,18 @@ def test_a_whole_call_is_captured_and_replayed():
     assert torch.equal(found, wanted)
 
 
+def test_addresses_of_another_alignment():
+    # The same numbers two bytes further, after a launch on aligned ones: what was compiled for those may load 16 bytes at once.
+    n, clusters = 700, clusters_of(torch.randint(9, (2, 700), device="cuda"), 9)
+    samples = fused.shared_samples(clusters, 50)
+    aligned = [torch.randn(2, n, 64, device="cuda").bfloat16() for _ in range(3)]
+    shifted = [torch.empty(x.numel() + 1, device="cuda", dtype=x.dtype)[1:].view(x.shape).copy_(x) for x in aligned]
+    for _ in range(2):
+        outputs = [fused.attention(*inputs, clusters, samples).output for inputs in (aligned, shifted, aligned)]
+        for output in outputs[1:]:
+            torch.testing.assert_close(output, outputs[0])
+
+
 def test_duplicate_tokens_and_large_logits():
     x = torch.ones(2, 500, 64, device="cuda", dtype=torch.bfloat16)
     output = fast.attention(x, x, torch.arange(500.0, device="cuda").view(1, 500, 1).expand(2, -1, 64).bfloat16(), 20, 20).output

@@ -145,6 +145,15 @@ def test_identical_tokens_and_as_many_clusters():
     assert sorted(clusters.sizes[0].tolist()) == [0] * 6 + [50]
 
 
+def test_numbers_that_are_none_end_and_give_a_partition():
+    x = torch.randn(1, 64, 16)
+    x[0, 5] = float("nan")
+    x[0, 6] = float("inf")
+    clusters = fast_clustering.cluster(x, 4, phi=torch.eye(16), launch=LAUNCH)
+    assert sorted(clusters.order[0].tolist()) == list(range(64))
+    assert int(clusters.offsets[0, -1]) == 64
+
+
 def test_the_whole_call():
     tokens = data.planted(1, 150, 16, 4, spread=0.1)
     found = fast.attention(tokens.query, tokens.key, tokens.value, 4, 10, queries_per_row=32)
