@@ -24,7 +24,6 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"  # the dimension "split"
 BATCHED, ALONE = "batched", "alone"  # all seeds trained together; one model alone, whose cost is that of one training
 
 LOSS, ACCURACY, ENTROPY = "loss", "accuracy", "output_entropy"
-CHANGED = "changed_share"
 STOP_EPOCH = "stop_epoch"
 LEVEL, CHANGE = "test_accuracy", "accuracy_change"  # with intervals for other seeds and other test items
 EPOCH_SHARE = "epoch_share"  # epochs until the stop / epochs of what it is compared with

@@ -77,7 +77,6 @@ WORKLOAD = Workload(
         names.ENTROPY: Metric("Mean output entropy", "nats", "neither", compare="none"),
         names.ACCURACY: Metric("Accuracy", "%", "higher", compare="none"),
         names.LOSS: Metric("Loss", "nats", compare="none"),
-        names.CHANGED: Metric("Test items that differ from the last epoch in being right", "%", "neither", compare="none"),
         names.TEST_ITEMS: Metric("Test items", "1", "neither", compare="none"),
         names.STOP_EPOCH: Metric("Epochs until the rule stops", "epochs", compare="none"),
         names.EPOCH_SHARE: Metric("Epochs, as a share of those of what it is compared with", "1", compare="none"),

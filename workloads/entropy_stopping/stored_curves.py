@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lab.records import StoredRecord
-from workloads.entropy_stopping.names import ACCURACY, CHANGED, CURVE, ENTROPY, LOSS, TEST, TEST_ITEMS, TRAIN
+from workloads.entropy_stopping.names import ACCURACY, CURVE, ENTROPY, LOSS, TEST, TEST_ITEMS, TRAIN
 from workloads.entropy_stopping.rules import Curves, Rule, Stop
+
+_BySeed = dict[int, dict[int, float]]  # seed → epoch → value
 
 
 class Key(NamedTuple):
@@ -24,14 +26,12 @@ class Key(NamedTuple):
 class Stored:
     """The models of one training: what the rules look at (``curves`` by seed), and what was found on test data.
 
-    ``test_accuracy`` in % and ``changed`` (share of the test items that are right where the model of the last epoch is wrong, or the other
-    way round, in %) by seed, an entry for each epoch; empty while the test data have not been used.
+    ``test_accuracy`` in % by seed, an entry for each epoch; empty while the test data have not been used.
     """
 
     key: Key
     curves: Mapping[int, Curves]
     test_accuracy: Mapping[int, Sequence[float]]
-    changed: Mapping[int, Sequence[float]]
     test_items: int
 
     @property
@@ -46,8 +46,8 @@ class Stored:
 
 def read(records: Iterable[StoredRecord]) -> dict[Key, Stored]:
     """Every training among ``records``, in the order in which they began; a value that is missing is NaN."""
-    watched: dict[Key, dict[str, dict[int, dict[int, float]]]] = {}
-    tested: dict[Key, dict[str, dict[int, dict[int, float]]]] = {}
+    watched: dict[Key, dict[str, _BySeed]] = {}
+    tested: dict[Key, _BySeed] = {}
     items: dict[Key, int] = {}
     for stored in records:
         record = stored.record
@@ -57,31 +57,24 @@ def read(records: Iterable[StoredRecord]) -> dict[Key, Stored]:
             items[key] = int(record.value)
         if at["part"] != CURVE or record.seed is None or at["split"] == TRAIN:
             continue
-        of_test = at["split"] == TEST and record.metric in (ACCURACY, CHANGED)
-        found = tested if of_test else watched
+        of_test = at["split"] == TEST and record.metric == ACCURACY
         value = math.nan if record.value is None else record.value
-        found.setdefault(key, {}).setdefault(record.metric, {}).setdefault(record.seed, {})[int(at["epoch"])] = value
-        if of_test and record.protocol == "published" and record.metric == ACCURACY:  # there the rules look at the test data
-            watched.setdefault(key, {}).setdefault(ACCURACY, {}).setdefault(record.seed, {})[int(at["epoch"])] = value
+        if of_test:
+            tested.setdefault(key, {}).setdefault(record.seed, {})[int(at["epoch"])] = value
+        if not of_test or record.protocol == "published":  # there the rules look at the test data
+            watched.setdefault(key, {}).setdefault(record.metric, {}).setdefault(record.seed, {})[int(at["epoch"])] = value
     return {key: _stored(key, metrics, tested.get(key, {}), items.get(key, 0)) for key, metrics in watched.items()}
 
 
-def _stored(
-    key: Key, watched: Mapping[str, Mapping[int, Mapping[int, float]]], tested: Mapping[str, Mapping[int, Mapping[int, float]]], items: int
-) -> Stored:
+def _stored(key: Key, watched: Mapping[str, _BySeed], tested: _BySeed, items: int) -> Stored:
     curves = {
         seed: Curves(_in_order(entropy), _in_order(watched.get(LOSS, {}).get(seed, {})), _in_order(watched.get(ACCURACY, {}).get(seed, {})))
         for seed, entropy in watched.get(ENTROPY, {}).items()
     }
     # A run that is still going may have told one curve of an epoch and not yet the others.
     shortest = min((min(len(c.entropy), len(c.loss), len(c.accuracy)) for c in curves.values()), default=0)
-    return Stored(
-        key,
-        {seed: found.first(shortest) for seed, found in curves.items()},
-        {seed: _in_order(values) for seed, values in tested.get(ACCURACY, {}).items()},
-        {seed: _in_order(values) for seed, values in tested.get(CHANGED, {}).items()},
-        items,
-    )
+    cut = {seed: found.first(shortest) for seed, found in curves.items()}
+    return Stored(key, cut, {seed: _in_order(values) for seed, values in tested.items()}, items)
 
 
 def _in_order(values: Mapping[int, float]) -> list[float]:
