@@ -35,6 +35,8 @@ import numpy as np
 
 from lab.statistics import LEVEL, MIN_OBSERVATIONS, TOO_FEW, Interval, student_t_quantile
 
+BISECTIONS = 27  # of an end of a ratio's interval: 8 digits of its distance
+
 
 def mean_over_seeds_and_items(values: np.ndarray) -> Interval:
     """The mean of ``values`` [S seeds, N items] with its 95 % interval for other seeds and items; ``n`` counts seeds.
@@ -57,21 +59,51 @@ def paired_difference(technique: np.ndarray, baseline: np.ndarray) -> Interval:
 def paired_relative_difference(technique: np.ndarray, baseline: np.ndarray) -> Interval:
     """mean(technique)/mean(baseline) − 1, paired as in :func:`paired_difference`.
 
-    The ratio R of the means has the interval of the mean of (technique − R · baseline)/mean(baseline) (delta method). No value where the
-    baseline's mean is not above 0.
+    The interval holds every ratio R for which the mean of technique − R · baseline is not significantly different from 0 (Fieller 1954). It
+    is longer above than below where the baseline itself is uncertain; the delta method, which is symmetric, then finds losses "lower" too
+    often: in 6.5 % of cases instead of 2.5 % where the losses of five seeds spread by 60 %. No interval where that holds for arbitrarily
+    large R (the baseline may be 0), no value where the baseline's mean is not above 0.
     """
     technique, baseline = _paired(technique, baseline)
     unfit = _unfit(technique - baseline)
     if unfit:
         return unfit
+    seeds = len(baseline)
     if baseline.mean() <= 0:
-        return Interval(None, None, None, len(baseline), "the baseline's mean is not above 0: no relative difference")
-    ratio = technique.mean() / baseline.mean()
-    linear = _interval((technique - ratio * baseline) / baseline.mean())
-    centre = float(ratio - 1)
-    if linear.low is None or linear.high is None:
-        return Interval(centre, None, None, linear.n, linear.reason)
-    return Interval(centre, centre + linear.low, centre + linear.high, linear.n)
+        return Interval(None, None, None, seeds, "the baseline's mean is not above 0: no relative difference")
+    ratio = float(technique.mean() / baseline.mean())
+    if seeds < MIN_OBSERVATIONS or baseline.shape[1] < 2:
+        return Interval(ratio - 1, None, None, seeds, TOO_FEW)
+    ends = _ratio_ends(technique - ratio * baseline, baseline)
+    if ends is None:
+        return Interval(ratio - 1, None, None, seeds, "the baseline's mean is not distinguishable from 0: no interval of a ratio to it")
+    return Interval(ratio - 1, ratio - 1 + ends[0], ratio - 1 + ends[1], seeds)
+
+
+def _ratio_ends(rest: np.ndarray, baseline: np.ndarray) -> tuple[float, float] | None:
+    """How far below and above the ratio its interval reaches; ``rest``: technique − ratio · baseline. None where it has an open end."""
+    mean, seeds, items = float(baseline.mean()), *baseline.shape
+    own, mixed, of_baseline = _products(rest, rest), _products(rest, baseline), _products(baseline, baseline)
+    if mean <= _half_width(of_baseline, seeds, items):
+        return None
+
+    def excluded(move: float) -> bool:
+        """Whether the mean of technique − (ratio + move) · baseline is significantly different from 0."""
+        squares = own - 2 * move * mixed + move**2 * of_baseline  # a variance is a quadratic form
+        return abs(move) * mean > _half_width(np.maximum(squares, 0.0), seeds, items)
+
+    def end(sign: float) -> float:
+        inside, outside = 0.0, sign * _half_width(own, seeds, items) / mean
+        if outside == 0:
+            return 0.0
+        while not excluded(outside):
+            inside, outside = outside, 2 * outside
+        for _ in range(BISECTIONS):
+            middle = (inside + outside) / 2
+            inside, outside = (inside, middle) if excluded(middle) else (middle, outside)
+        return outside
+
+    return end(-1.0), end(1.0)
 
 
 def _table(values: np.ndarray) -> np.ndarray:
@@ -100,14 +132,32 @@ def _interval(table: np.ndarray) -> Interval:
     mean = float(table.mean())
     if seeds < MIN_OBSERVATIONS or items < 2:
         return Interval(mean, None, None, seeds, TOO_FEW)
+    half = _half_width(_products(table, table), seeds, items)
+    return Interval(mean, mean - half, mean + half, seeds)
+
+
+def _products(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """V_seed, V_item and V_rest of one table with itself (variances), or of two (covariances)."""
+    seeds, items = first.shape
+    (seed, item, rest), (other_seed, other_item, other_rest) = _parts(first), _parts(second)
+    by_seed = (seed * other_seed).sum() / (seeds - 1) / seeds
+    by_item = (item * other_item).sum() / (items - 1) / items
+    by_rest = (rest * other_rest).sum() / ((seeds - 1) * (items - 1)) / first.size
+    return np.array([by_seed, by_item, by_rest])
+
+
+def _parts(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What seeds [S], items [N] and neither [S, N] add to the mean of ``table``."""
+    mean = table.mean()
     of_seeds, of_items = table.mean(1) - mean, table.mean(0) - mean
-    rest = table - mean - of_seeds[:, None] - of_items[None, :]
-    by_seed = float((of_seeds**2).sum() / (seeds - 1) / seeds)
-    by_item = float((of_items**2).sum() / (items - 1) / items)
-    by_rest = float((rest**2).sum() / ((seeds - 1) * (items - 1)) / table.size)
+    return of_seeds, of_items, table - mean - of_seeds[:, None] - of_items[None, :]
+
+
+def _half_width(variances: np.ndarray, seeds: int, items: int) -> float:
+    """t(97.5 %, ν) √V from V_seed, V_item and V_rest."""
+    by_seed, by_item, by_rest = map(float, variances)
     variance = max(by_seed + by_item - by_rest, by_seed, by_item)
     if variance == 0:
-        return Interval(mean, mean, mean, seeds)
+        return 0.0
     spread = by_seed**2 / (seeds - 1) + by_item**2 / (items - 1) + by_rest**2 / ((seeds - 1) * (items - 1))
-    half = student_t_quantile(1 - (1 - LEVEL) / 2, variance**2 / spread) * variance**0.5
-    return Interval(mean, mean - half, mean + half, seeds)
+    return float(student_t_quantile(1 - (1 - LEVEL) / 2, variance**2 / spread) * variance**0.5)
