@@ -2,8 +2,10 @@
 
 **Drop-in** is non-inferiority at every depth: the largest excess of the held-out loss over all tasks and depths decides. For "non-inferior
 everywhere" its upper end must lie below the margin, at each depth for itself (an intersection–union test needs no adjustment for
-several depths); "inferior somewhere" is said of the worst of k cells, so its lower end is taken at 1 − 0.05/k (Bonferroni). A seed
-that diverged is charged the loss of guessing, which favours it: a value that rests on such seeds is a lower bound.
+several depths); "inferior somewhere" is said of the worst of k cells, so its lower end is taken at 1 − 0.05/k (Bonferroni), and only of
+cells without flaws. A seed that diverged is charged the loss of guessing, which favours it: a value that rests on such seeds is a lower
+bound, and gives no verdict but one against it. A published loss is that of the runs that did not diverge, and gives no verdict where an
+arm has others.
 """
 
 from __future__ import annotations
@@ -103,10 +105,9 @@ def _lower(claim: Claim, comparison: Comparison, ratio: Estimate, task: str, est
         high,
         ratio.n,
         pair=f"{_title(ratio.arm)} against {_title(ratio.baseline_arm)}, {TASK_TITLES[task]}, training loss, {LABELS[ratio.implementation]}"
-        + _missing_seeds(ratio)
         + _quadratic(task),
         data=GENERATED.get(task, ""),
-        flaws=_edges(estimates, "published", task, 1, (ratio.arm, ratio.baseline_arm)) if own else (),
+        flaws=(*_lost_seeds(ratio), *(_edges(estimates, "published", task, 1, (ratio.arm, ratio.baseline_arm)) if own else ())),
     )
 
 
@@ -114,8 +115,9 @@ def _quadratic(task: str) -> str:
     return "; a quadratic represents this label exactly, see its control in the charts" if task == XOR else ""
 
 
-def _missing_seeds(ratio: Estimate) -> str:
-    return f" ({ratio.reason})" if "missing" in ratio.reason or "diverged" in ratio.reason else ""
+def _lost_seeds(ratio: Estimate) -> tuple[str, ...]:
+    """That runs diverged: what is left of them is a choice of the good ones."""
+    return (f"runs without a loss are left out: {ratio.reason}",) if "missing" in ratio.reason or "diverged" in ratio.reason else ()
 
 
 def _title(arm: str) -> str:
@@ -158,6 +160,11 @@ def _above(
     ]
     tuned = (baseline,) if recipe == GELU_RATE else (arm, baseline)
     diverged = rows[0].reason if "diverged" in rows[0].reason else ""
+    flaws = [*_edges(estimates, "sound", task, depth, tuned), *_solved(losses)]
+    if value is not None and diverged and not (low is not None and low > MARGIN_PERCENT):
+        flaws.append(f"{diverged}, so that the value is a bound in its favour")  # which only what speaks against it may rest on
+    elif value is not None and low is None and rows[0].reason:
+        flaws.append(rows[0].reason)
     return Measured(
         claim.id,
         "sound",
@@ -171,7 +178,7 @@ def _above(
         f"{TASK_TITLES[task]}, depth {depth}" + (f"; {diverged}" if diverged and value is not None else "") + _quadratic(task),
         data=GENERATED.get(task, ""),
         reason=rows[0].reason if value is None else "",
-        flaws=(*_edges(estimates, "sound", task, depth, tuned), *_solved(losses)),
+        flaws=tuple(flaws),
     )
 
 
@@ -238,22 +245,24 @@ def worst(cells: Sequence[Measured], deepest: int) -> Measured:
     if not known:
         return replace(cells[0], reason="; ".join(dict.fromkeys(cell.reason for cell in cells if cell.reason)) or "there is no interval")
     k = len(known)
-    largest = max(known, key=lambda cell: cell.value or 0.0)
-    low = max((_joint_low(cell, k) for cell in known), default=None)
-    high = max(cell.ci_high or 0.0 for cell in known)
+    sound = [cell for cell in known if not cell.flaws]
+    refuting = any(_joint_low(cell, k) > MARGIN_PERCENT for cell in sound)
+    judged = sound if refuting else known  # what speaks against the claim must be free of flaws itself; one such cell is enough
+    largest = max(judged, key=lambda cell: cell.value or 0.0)
+    low = max(_joint_low(cell, k) for cell in judged)
+    high = max(cell.ci_high or 0.0 for cell in judged)
     value = largest.value
     assert value is not None
-    flaws = list(largest.flaws)
-    if high <= MARGIN_PERCENT:  # what speaks for the claim must hold for every cell and reach deep enough
+    flaws: list[str] = []
+    if not refuting:
         flaws = [flaw for cell in known for flaw in cell.flaws]
+    if high <= MARGIN_PERCENT:  # what speaks for the claim must hold for every cell and reach deep enough
         if len(known) < len(cells):
             flaws.append(f"{len(cells) - len(known)} of {len(cells)} depths could not be compared")
         if deepest < DEPTHS_FOR_ANY:
             flaws.append(f"the deepest model has depth {deepest}, and the claim speaks of any depth")
     pair = f"{largest.pair}; the worst of {k} combinations of task and depth" if k > 1 else largest.pair
-    return replace(
-        largest, ci_low=min(low if low is not None else value, value), ci_high=high, pair=pair, flaws=tuple(dict.fromkeys(flaws))
-    )
+    return replace(largest, ci_low=min(low, value), ci_high=high, pair=pair, flaws=tuple(dict.fromkeys(flaws)))
 
 
 def _joint_low(cell: Measured, k: int) -> float:
@@ -262,7 +271,8 @@ def _joint_low(cell: Measured, k: int) -> float:
     assert cell.ci_low is not None
     if cell.n < MIN_OBSERVATIONS:
         return cell.ci_low
-    # Exact for intervals with n − 1 degrees of freedom; with more of them the factor is larger than needed.
+    # Exact for symmetric intervals with n − 1 degrees of freedom. With more of them, or where the interval of a ratio is shorter below than
+    # above (its lower end then moves ever more slowly), the factor is larger than needed.
     alpha = 1 - LEVEL
     factor = student_t_quantile(1 - alpha / (2 * k), cell.n - 1) / student_t_quantile(1 - alpha / 2, cell.n - 1)
     return cell.value - factor * (cell.value - cell.ci_low)
