@@ -204,9 +204,10 @@ def _order(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
         interval = scaling.exponent(found[own])
         used = [point for point in found[own] if not point.launch_bound]
         beside = scaling.exponent(found[other]) if other is not None else None
-        pair = f"{LABELS[own[0]]} ({LABELS[own[1]]}), time per sequence at {len(used)} N" + (
-            f" from {used[0].seq_len:,} to {used[-1].seq_len:,}" if used else ""
-        )
+        pair = f"{LABELS[own[0]]} ({LABELS[own[1]]}), time per sequence at {len(used)} N"
+        if len(used) > 1:
+            ends = used[0].seq_len, used[-1].seq_len
+            pair += f" from {ends[0]:,} to {ends[1]:,}, where linear is 1 and n log n {scaling.n_log_n_exponent(*ends):.2f}"
         if beside is not None and beside.mean is not None and other is not None:
             span = f" ({beside.low:.2f} to {beside.high:.2f})" if beside.low is not None and beside.high is not None else ""
             pair += f"; {LABELS[other[0]]} ({LABELS[other[1]]}): {beside.mean:.2f}{span}"

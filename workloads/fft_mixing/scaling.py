@@ -84,6 +84,11 @@ def exponent(arm: Sequence[Point]) -> Interval:
     return power_law_exponent([point.seq_len for point in used], [point.sequence_s for point in used])
 
 
+def n_log_n_exponent(shortest: int, longest: int) -> float:
+    """With which exponent n log n grows between two N: 1 + ln(ln b / ln a) / ln(b / a)."""
+    return 1 + math.log(math.log(longest) / math.log(shortest)) / math.log(longest / shortest)
+
+
 def comparable(first: Sequence[Point], second: Sequence[Point]) -> list[tuple[Point, Point]]:
     """The points of two arms at the N where their times mean the same: both by one timer, or the time per call not launch-bound."""
     others = {point.seq_len: point for point in second}

@@ -47,7 +47,7 @@ from workloads.fft_mixing.peers import DepthwiseConvolution, FNetMix
 from workloads.fft_mixing.scaling import LAUNCH_FACTOR
 
 SHORT_SEQUENCE = 64  # tokens of the one sequence on which a call is as short as it gets
-SMALLEST_CALL_TURNS = 20  # of ten calls each
+SMALLEST_CALL_TURNS = 10  # of ten calls each
 LIMIT_SAMPLING = Sampling(segment_s=0.01, looks=(5,), warmup_s=0.1)  # a line to compare with, not an arm of the comparison
 TIMERS = ("latency_s", "device_time_s")
 

@@ -79,6 +79,7 @@ def test_the_exponent_is_that_of_the_fastest_layer_and_names_attention_beside_it
     best = found("fft-order", rows)["sound", "best"]
     assert best.value == pytest.approx(1.0)
     assert "2.00" in best.pair
+    assert "from 1,024 to 16,384, where linear is 1 and n log n 1.12" in best.pair
     assert judge(claims()["fft-order"], best).verdict == "reproduced"
     published = found("fft-order", rows)["sound", "published"]
     assert published.value is None  # FFT-Mix as published was not among the arms

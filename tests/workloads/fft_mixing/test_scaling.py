@@ -33,6 +33,12 @@ def test_launch_bound_points_do_not_count():
     assert scaling.exponent(flat).mean is None
 
 
+def test_n_log_n_grows_with_an_exponent_of_its_own():
+    # From 4 to 16, n log n grows 4 · 2 = 8 times: log 8 / log 4 = 1.5. The claim's 1.12 is that from 1,024 to 32,768.
+    assert scaling.n_log_n_exponent(4, 16) == pytest.approx(1.5)
+    assert scaling.n_log_n_exponent(1024, 32_768) == pytest.approx(1.12, abs=0.005)
+
+
 def test_the_crossover_is_interpolated_between_its_neighbours():
     # n against 1e-3 · n²: equal at n = 1000, and both lines are straight in log–log, so the interpolation is exact.
     found = {FAST: line(1, 1.0), SLOW: line(2, 1e-3)}
