@@ -15,6 +15,7 @@ from workloads.training_diagnostics.names import (
     CURVE,
     CURVES,
     DETRENDED,
+    DRAWN,
     EMBEDDING,
     FALSE_ALARMS,
     FRAMES,
@@ -290,7 +291,7 @@ def _firsts(summary: Rows, records: Sequence[StoredRecord]) -> list[Chart]:
     found = []
     data = list(dict.fromkeys(str(e.dimensions["data"]) for e in summary if e.dimensions["part"] == EMBEDDING))
     for place, name in enumerate(data):
-        for score in (H1_TOTAL, GAP_SCORE):
+        for score in DRAWN:
             series = []
             for arm in (CURVE, *NULLS):
                 rows = [e for e in _first_cell(_rows(summary, EMBEDDING, first_of(score), arm)) if e.dimensions["data"] == name]

@@ -16,7 +16,7 @@ FLOPS = {"cpu": 2.2e10, "cuda": 1e12}  # reached by these small products
 RATIO_S = 2.2e-8  # per loss, null series and window
 CLOUD_S = 6e-3  # of a cloud's score and persistence at 100 points; persistence grows with the cube of the points
 START_S = {"cpu": 0.3, "cuda": 1.0}
-MAX_EMBEDDED = 8  # runs with a transition whose losses are embedded
+MAX_EMBEDDED = 6  # runs with a transition whose losses are embedded
 
 
 def image_steps(cell: TrainingDiagnosticsParameters) -> int:

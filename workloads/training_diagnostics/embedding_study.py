@@ -12,6 +12,7 @@ from workloads.training_diagnostics import takens
 from workloads.training_diagnostics.homology import persistence
 from workloads.training_diagnostics.names import (
     CURVE,
+    DRAWN,
     EMBEDDING,
     GAP_SCORE,
     H0_TOTAL,
@@ -90,8 +91,9 @@ def _band(arm: str, found: Sequence[Scores], label: str) -> Generator[Record, No
 
 def _ranked(arm: str, name: str, table: np.ndarray, label: str) -> Generator[Record, None, None]:
     """How often each dimension is first by a score [series, D], and of the curves the claimed dimension's rank."""
-    for dimension, share in zip(takens.DIMENSIONS, takens.firsts(table), strict=True):
-        yield _record(arm, name, first_of(name), 100 * float(share), None, data=label, dimension=dimension)
+    if name in DRAWN:
+        for dimension, share in zip(takens.DIMENSIONS, takens.firsts(table), strict=True):
+            yield _record(arm, name, first_of(name), 100 * float(share), None, data=label, dimension=dimension)
     if arm == CURVE:
         rank = takens.rank_interval(table, takens.DIMENSIONS.index(takens.CLAIMED))
         metrics = rank_of(name), low(rank_of(name)), high(rank_of(name))

@@ -24,6 +24,7 @@ RUNS, HITS, CHANCE_HITS, FALSE_ALARMS = "transition_runs", "detected_runs", "sam
 DELAY, ALARMS, ALARM_SHARE = "delay", "alarms", "alarm_share"
 GAP_SCORE, H0_TOTAL, H1_TOTAL, H1_MAX, H1_EXCESS = "gap_score", "h0_total", "h1_total", "h1_max", "h1_excess"
 SCORES = (GAP_SCORE, H0_TOTAL, H1_TOTAL, H1_MAX)
+DRAWN = (GAP_SCORE, H1_TOTAL)  # for which it is recorded how often each dimension is first
 RANKED = (GAP_SCORE, H1_TOTAL, H1_MAX, H1_EXCESS)
 
 DIMENSIONS = ("part", "data", "step", "window", "null", "dimension")
@@ -63,8 +64,8 @@ LABELS = {
     IMAGES: "images",
     PUBLISHED_RULE: "published rule",
     CALIBRATED: "calibrated rule",
-    DETRENDED: "calibrated rule, frames without slope",
-    AVERAGED: "calibrated rule, averaged losses",
+    DETRENDED: "calibrated, without slope",
+    AVERAGED: "calibrated, averaged",
     CURVE: "loss curve",
     SHUFFLED: "shuffled losses",
     NOISE: "white noise",

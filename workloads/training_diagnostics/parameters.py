@@ -170,7 +170,6 @@ def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
     return {
         "images": "mnist",
         "seeds": 300 if device_kind == "cuda" else 100,
-        "image_seeds": 12,
         "embedded": ("images", "addition"),
         "points": 200,
         "surrogates": 5,

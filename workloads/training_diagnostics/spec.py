@@ -86,9 +86,7 @@ WORKLOAD = Workload(
             for score in names.RANKED
             for end, words in ((str, ""), (names.low, ", lower end"), (names.high, ", upper end"))
         },
-        **{
-            names.first_of(score): _plain(f"Series in which the dimension is first by {SCORE_TITLES[score]}", "%") for score in names.RANKED
-        },
+        **{names.first_of(score): _plain(f"Series in which the dimension is first by {SCORE_TITLES[score]}", "%") for score in names.DRAWN},
         **{
             end(metric): _plain(f"{title}, {words} quartile", "steps")
             for metric, title in (
