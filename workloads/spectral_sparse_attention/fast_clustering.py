@@ -135,9 +135,7 @@ def fit(x: Tensor, n_clusters: int, phi: Tensor, seed: int, effort: Effort, laun
     n_seeds, stride = subset(n, max(effort.n_seeds, 2 * n_clusters))
     n_subsets = [subset(n, effort.wanted(step, n, n_clusters))[0] for step in range(effort.steps)]
     most = max(n_seeds, *n_subsets, 0)
-    centres = x.new_empty((2, problems, n_clusters, m), dtype=torch.float16)
-    # One fill for every step's sums and counts.
-    zeros = x.new_zeros((effort.steps, problems * n_clusters * (m + 1)), dtype=torch.int32)
+    seeds, other = (x.new_empty((problems, n_clusters, m), dtype=torch.float16) for _ in range(2))
     mean = x.new_empty((problems, m), dtype=torch.float32)
     inverse = x.new_empty((problems,), dtype=torch.float32)
     half = x.new_empty((problems * most * m,), dtype=torch.float16)
@@ -158,7 +156,7 @@ def fit(x: Tensor, n_clusters: int, phi: Tensor, seed: int, effort: Effort, laun
         labels,
         mean,
         inverse,
-        centres[0],
+        seeds,
         *x.stride()[:2],
         n,
         n_seeds,
@@ -174,13 +172,15 @@ def fit(x: Tensor, n_clusters: int, phi: Tensor, seed: int, effort: Effort, laun
         num_warps=launch.seed_warps,
         num_stages=2,
     )
+    # One fill for every step's sums and counts; after the seeds' launch, whose time hides the host's.
+    zeros = x.new_zeros((effort.steps, problems * n_clusters * (m + 1)), dtype=torch.int32)
     # Before the first step nothing was added up: the centres stand in where nothing is read.
-    found = Centres(centres[0], centres[0], centres[0], 1.0, 1.0, False, mean, inverse)
+    found = Centres(seeds, seeds, seeds, 1.0, 1.0, False, mean, inverse)
     for step in range(effort.steps):
         n_subset, stride = subset(n, effort.wanted(step, n, n_clusters))
         sums = zeros[step, : problems * n_clusters * m].view(problems, n_clusters, m)
         counts = zeros[step, problems * n_clusters * m :].view(problems, n_clusters)
-        moved = centres[(step + 1) % 2]
+        moved = seeds if step % 2 else other
         fixed, tokens = fixed_point(n_subset), tokens_per_program(n_subset, problems, launch)
         kernels.lloyd_kernel[(-(-n_subset // tokens), problems)](
             x,

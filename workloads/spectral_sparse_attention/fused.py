@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import os
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -67,6 +68,12 @@ def available(device: str | torch.device) -> str:
         return TRITON_MISSING
     if device.type == "cpu":
         return "" if INTERPRETED else "Triton kernels run on a GPU"
+    return _reason_of_cuda(device)
+
+
+@cache
+def _reason_of_cuda(device: torch.device) -> str:
+    # Asked on every call, and the answer stays as it is for as long as the process lives.
     if device.type != "cuda" or not torch.cuda.is_available():
         return f"no CUDA device for {device}"
     capability = torch.cuda.get_device_capability(device)
@@ -333,8 +340,7 @@ def check_tensors(query: Tensor, key: Tensor, value: Tensor) -> None:
 
 
 def attention_on(query: Tensor, key: Tensor, value: Tensor, plan: Schedule, keys: Tensor, population: Tensor, options: Options) -> Attended:
-    """Differentiable attention [*, N, head_dim] at a schedule and what :func:`draw` gave."""
-    check_tensors(query, key, value)
+    """Differentiable attention [*, N, head_dim] at a schedule and what :func:`draw` gave, of tensors that :func:`check_tensors` passes."""
     inputs = problems_of(query), problems_of(key), problems_of(value)
     differentiated = torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad)
     run = _Attention.apply if differentiated else forward
@@ -364,6 +370,7 @@ def attention(
     """
     if samples.queries_per_row not in (16, 32, 64, 128):
         raise ParameterError("queries_per_row", samples.queries_per_row, "16, 32, 64 or 128", "is not a tile of the fused kernels")
+    check_tensors(query, key, value)
     problems = math.prod(query.shape[:-2])
     keys = samples.keys.reshape(problems, *samples.keys.shape[-2:]).to(torch.int32).contiguous()
     population = samples.population.reshape(problems, -1).to(torch.int32).contiguous()
