@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lab.statistics import student_t_quantile
-from lab.training.intervals import mean_over_seeds_and_items, paired_difference, paired_relative_difference
+from lab.training.intervals import in_blocks, mean_over_seeds_and_items, paired_difference, paired_relative_difference
 
 
 def test_by_hand() -> None:
@@ -89,6 +89,29 @@ def test_equal_sides_differ_by_exactly_nothing() -> None:
     values = np.random.default_rng(3).random((5, 20))
     found = paired_relative_difference(values, values)
     assert (found.mean, found.low, found.high) == (0, 0, 0)
+
+
+def test_blocks_by_hand() -> None:
+    # Seven items in three blocks of two, the seventh left out: (1 + 2)/2, (3 + 4)/2, (5 + 6)/2.
+    values = np.arange(1.0, 8)[None].repeat(2, 0)
+    assert in_blocks(values, 3).tolist() == [[1.5, 3.5, 5.5]] * 2
+    assert in_blocks(values, 7) is values
+
+
+def test_coverage_for_items_that_resemble_their_neighbours() -> None:
+    # Each item's effect is 0.8 of the last one's and something new: the standard error of 400 items is that of 400 · 0.2/1.8 = 44.
+    random = np.random.default_rng(4)
+    hits = naive = 0
+    for _ in range(150):
+        effects = np.zeros(400)
+        for place in range(1, 400):
+            effects[place] = 0.8 * effects[place - 1] + random.normal()
+        table = effects + 0.1 * random.normal(size=(5, 400))
+        found, as_if_independent = mean_over_seeds_and_items(in_blocks(table)), mean_over_seeds_and_items(table)
+        hits += found.low <= 0 <= found.high
+        naive += as_if_independent.low <= 0 <= as_if_independent.high
+    assert hits >= 0.86 * 150  # blocks of 20 items still resemble each other a little: about 92 %
+    assert naive < 0.6 * 150
 
 
 tables = arrays(np.float64, (5, 6), elements=st.floats(-100, 100, width=32))

@@ -18,7 +18,7 @@ from lab.statistics import Interval
 from lab.training.energy import step_arm
 from lab.training.fit import Point
 from lab.training.initialisation import initialise
-from lab.training.intervals import paired_relative_difference
+from lab.training.intervals import in_blocks, paired_relative_difference
 from lab.training.recipe import Recipe
 from lab.training.tuning import Grid, Tuned, TuningPoint, tune
 from lab.workload import Context
@@ -34,6 +34,7 @@ from workloads.activations.learning.names import (
     HELD_OUT_LOSS,
     OWN_RATE,
     TASK_TITLES,
+    TEXT,
     TRAINING_STEP,
     TUNING_LOSS,
     VALIDATION_LOSS,
@@ -196,6 +197,8 @@ def _tested(
     items = chosen.test(list(reported) * len(rates)).items(model)["loss"].double().cpu().numpy()
     lost = point.diverged | ~np.isfinite(items).all(1)
     items[lost] = chosen.guess_nats
+    if chosen.name == TEXT:
+        items = in_blocks(items)
     for place, (recipe, _) in enumerate(rates):
         own = slice(place * len(reported), (place + 1) * len(reported))
         yield Trained(function, recipe, items[own], lost[own])
