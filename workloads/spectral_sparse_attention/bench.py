@@ -40,6 +40,7 @@ GRAPH_LENGTHS = 16384  # above, a graph of 50 calls would take long, and launche
 TARGETS = {131072: 20.0, 65536: 8.0, 16384: 1.0, 8192: 1.0}  # times faster than the fastest fused backend
 COSINE_MARGIN = 0.02
 REPEATS = 8
+HOST_CALLS = 50
 QUICK_LOOK = Sampling(segment_s=0.05, looks=(5,), warmup_s=0.1, warmup_calls=1)
 ENERGY_S = 4.0
 
@@ -244,6 +245,17 @@ def speed_at(bench: Bench, n: int) -> None:
             print(f"N = {n}, peak memory beside the inputs {peak / 2**20:.0f} MiB (inputs {inputs / 2**20:.0f} MiB)", flush=True)
 
 
+def host_seconds(call: Callable[[], object]) -> float:
+    """Median seconds until a call returns, the device idle at its start: what the host needs to launch it."""
+    times = []
+    for _ in range(HOST_CALLS):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return sorted(times)[HOST_CALLS // 2]
+
+
 def parts_at(bench: Bench, tokens: Tokens, k: int, s: int, phi: Tensor) -> None:
     """Time of each part of one call, alone."""
     if bench.device.type != "cuda":
@@ -275,6 +287,7 @@ def parts_at(bench: Bench, tokens: Tokens, k: int, s: int, phi: Tensor) -> None:
     edges = float(sizes.square().sum() / (n * len(sizes))) + s
     rate = 4 * edges * n * len(sizes) * HEAD_DIM / (times["attention"] * 1e-3) / 1e12
     print(f"N = {n}, parts, ms: " + ", ".join(f"{name} {value:.3f}" for name, value in times.items()))
+    print(f"N = {n}, the host's part of a whole call: {host_seconds(whole_call(tokens, k, s, phi)) * 1e3:.3f} ms")
     print(
         f"N = {n}: {edges:.0f} keys for each query, largest cluster {float(sizes.max() / sizes.mean()):.1f} × the mean, "
         f"{float((sizes == 0).double().mean()):.1%} empty; attention {rate:.0f} TFLOP/s",

@@ -104,6 +104,23 @@ def test_addresses_of_another_alignment():
             torch.testing.assert_close(output, outputs[0])
 
 
+def test_timed_calls_see_inputs_finished():
+    # Replays run on a stream of their own; positions that the default stream is still computing would be read as they happen to be.
+    x = torch.zeros(1, device="cuda")
+    torch.cuda.synchronize()
+    torch.cuda._sleep(100_000_000)  # cycles, some 50 ms: the fill waits behind them
+    x.fill_(1.0)
+    seen = []
+
+    def call():
+        y = x.clone()
+        if not seen:
+            seen.append(y)
+
+    bench.seconds(call, torch.device("cuda"))
+    assert float(seen[0]) == 1.0
+
+
 def test_duplicate_tokens_and_large_logits():
     x = torch.ones(2, 500, 64, device="cuda", dtype=torch.bfloat16)
     output = fast.attention(x, x, torch.arange(500.0, device="cuda").view(1, 500, 1).expand(2, -1, 64).bfloat16(), 20, 20).output
