@@ -84,11 +84,14 @@ def _loss(claim: Claim, arm: str, baselines: tuple[str, ...], task: str, estimat
     ways: tuple[tuple[Comparison, str], ...] = (("published", AS_PUBLISHED), ("published", SAME_START), ("best", OWN_RATE))
     measured = []
     for comparison, recipe in ways:
-        for e in estimates:
-            if (e.protocol, e.statistic, e.metric, e.arm, e.implementation) != ("published", "ratio", PUBLISHED_LOSS, arm, recipe):
-                continue
-            if e.baseline_arm in baselines and e.dimensions["task"] == task:
-                measured.append(_lower(claim, comparison, e, task, estimates))
+        own = [e for e in estimates if (e.protocol, e.implementation, e.dimensions["task"]) == ("published", recipe, task)]
+        ratios = [e for e in own if (e.statistic, e.metric, e.arm) == ("ratio", PUBLISHED_LOSS, arm) and e.baseline_arm in baselines]
+        measured += [_lower(claim, comparison, e, task, estimates) for e in ratios]
+        if not ratios:
+            named = [e for e in own if e.arm in (arm, *baselines) and e.metric in (PUBLISHED_LOSS, CHOSEN_RATE) and e.mean is None]
+            why = "; ".join(f"{_title(e.arm)}, {LABELS[recipe]}: {e.reason}" for e in named)
+            if why:
+                measured.append(Measured(claim.id, "published", comparison, PUBLISHED_LOSS, None, reason=why, data=GENERATED.get(task, "")))
     return measured
 
 

@@ -172,6 +172,16 @@ def test_published_runs_that_diverged_are_not_just_left_out():
     assert "1 of 6 values missing (diverged at step 3)" in judgement.reason
 
 
+def test_a_function_that_diverges_at_every_rate_is_named():
+    where = {"protocol": "published", "task": PERMUTATION}
+    tuned = record("phi6", OWN_RATE, CHOSEN_RATE, None, reason="every learning rate diverged", unit="1", **where)
+    rows = [*published({"gelu_erf": [1.5] * 5}, OWN_RATE), tuned]
+    (measured,) = [m for m in findings.measure(claims()["act-loss-phi6"], estimates(rows)) if m.protocol == "published"]
+    judgement = judge(claims()["act-loss-phi6"], measured)
+    assert judgement.verdict == NOT_MEASURED
+    assert "every learning rate diverged" in judgement.reason
+
+
 @pytest.mark.parametrize("claim_id", ["act-loss-phi6", "act-loss-zeta", "act-dropin"])
 def test_nothing_trained_says_what_to_choose(claim_id):
     found = findings.measure(claims()[claim_id], [])
