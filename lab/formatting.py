@@ -56,6 +56,12 @@ def number(value: float, digits: int = 4) -> str:
     return text.replace("-", MINUS)
 
 
+def signed(value: float, places: int = 2) -> str:
+    """``value`` with its sign and ``places`` decimals, for differences: "+1.95", "−0.25"; what rounds to zero is "0.00"."""
+    rounded = round(value, places)
+    return f"{rounded:+.{places}f}".replace("-", MINUS) if rounded else f"{0:.{places}f}"
+
+
 def quantity(value: float | None, unit: str, reason: str = "") -> str:
     """A value with its unit and SI prefix ("4.20 µs", "2.91 TB/s", "8.10×", "44 %"), or "not measured: reason" for None."""
     if value is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -33,6 +34,8 @@ from lab.workload import Context
 
 Dimensions = Mapping[str, Scalar]
 NO_THRESHOLDS: Mapping[ArmKey, float] = MappingProxyType({})
+ALL_CAPTURED: Mapping[ArmKey, str] = MappingProxyType({})
+SMALLEST_CALL_TURNS = 10  # of ten calls back to back
 LAUNCHES_HIDDEN = "launching is hidden behind the device's work: the time per call is the device's"
 T = TypeVar("T")
 
@@ -85,11 +88,13 @@ def timed(
     no_device_time: str = "",
     protocol: records.Protocol = "sound",
     hidden_launches: Mapping[ArmKey, float] = NO_THRESHOLDS,
+    not_captured: Mapping[ArmKey, str] = ALL_CAPTURED,
 ) -> Generator[Event, None, dict[ArmKey, float]]:
     """Time ``arms`` side by side, per call and in replayed graphs; returns the mean seconds per call of each arm that was timed.
 
     ``no_device_time`` says why graphs are not replayed; on a CPU there is no such timer. ``hidden_launches``: for an arm, the seconds per
     call from which on launching is hidden behind the device's work, so that a replay would repeat the latency: it is left out.
+    ``not_captured``: why a call cannot be captured in a graph, for the arms where that is known beforehand.
     """
     no_device_time = no_device_time if device.startswith("cuda") else NO_DEVICE_TIMER
     samplers: list[Sampler] = [LatencySampler(synchronizer(device))]
@@ -99,10 +104,14 @@ def timed(
     seen: dict[ArmKey, list[float]] = {}
     for index, sampler in enumerate(samplers):
         if sampler is device_timer:
-            hidden = [arm for arm in arms if arm.key in seen and _mean(seen[arm.key]) >= hidden_launches.get(arm.key, math.inf)]
-            for arm in hidden:
-                yield from missing(arm, (device_timer.metric,), LAUNCHES_HIDDEN, dimensions, protocol)
-            arms = [arm for arm in arms if arm not in hidden]
+            left_out = {arm.key: not_captured[arm.key] for arm in arms if arm.key in not_captured}
+            for arm in arms:
+                if arm.key in seen and _mean(seen[arm.key]) >= hidden_launches.get(arm.key, math.inf):
+                    left_out.setdefault(arm.key, LAUNCHES_HIDDEN)
+            for arm in arms:
+                if arm.key in left_out:
+                    yield from missing(arm, (device_timer.metric,), left_out[arm.key], dimensions, protocol)
+            arms = [arm for arm in arms if arm.key not in left_out]
             if not arms:
                 break
             baseline = baseline if baseline in [arm.key for arm in arms] else arms[0].key
@@ -124,6 +133,25 @@ def timed(
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+def smallest_call_s(arm: Arm) -> float:
+    """Seconds of a call where hardly anything is computed: the shortest of several turns of ten calls back to back.
+
+    The shortest, because other work on the host only ever adds time, and would move the border of the launch-bound region.
+    """
+    synchronize = synchronizer(arm.device)
+    taken = []
+    for _ in range(3):
+        arm.call(0)
+    for _ in range(SMALLEST_CALL_TURNS):
+        synchronize()
+        start_s = time.perf_counter()
+        for i in range(10):
+            arm.call(i)
+        synchronize()
+        taken.append((time.perf_counter() - start_s) / 10)
+    return min(taken)
 
 
 def peak_memory(

@@ -92,3 +92,8 @@ def test_a_number_reads_back_within_its_digits(value: float) -> None:
     text = formatting.number(value).replace(",", "").replace("−", "-").replace(" × 10", "e")
     text = text.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
     assert float(text) == pytest.approx(value, rel=1e-3, abs=0)
+
+
+@pytest.mark.parametrize(("value", "text"), [(1.95, "+1.95"), (-0.25, "−0.25"), (0.0, "0.00"), (-0.001, "0.00"), (12.0, "+12.00")])
+def test_differences_have_a_sign(value: float, text: str) -> None:
+    assert formatting.signed(value) == text

@@ -6,7 +6,6 @@ fastest attention backend is chosen by measurement, everything fast is checked a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,10 +17,10 @@ from torch.nn import functional
 
 from lab.correctness import failure_of
 from lab.environment import host_memory
-from lab.measuring import energy, missing, peak_memory, sampling_of, timed, within
+from lab.measuring import energy, missing, peak_memory, sampling_of, smallest_call_s, timed, within
 from lab.records import Event, Phase, Role, Scalar
 from lab.rotation import Rotation, cache_bytes, rotated_buffers
-from lab.timing import Arm, ArmKey, Sampling, synchronizer
+from lab.timing import Arm, ArmKey, Sampling
 from lab.workload import Context
 from workloads.fft_mixing.attention import FusedAttention, PublishedAttention, fastest_backend
 from workloads.fft_mixing.checks import GRADIENT_TOKENS, wrong_attention, wrong_gradients, wrong_mixing
@@ -47,7 +46,6 @@ from workloads.fft_mixing.peers import DepthwiseConvolution, FNetMix
 from workloads.fft_mixing.scaling import LAUNCH_FACTOR
 
 SHORT_SEQUENCE = 64  # tokens of the one sequence on which a call is as short as it gets
-SMALLEST_CALL_TURNS = 10  # of ten calls each
 LIMIT_SAMPLING = Sampling(segment_s=0.01, looks=(5,), warmup_s=0.1)  # a line to compare with, not an arm of the comparison
 TIMERS = ("latency_s", "device_time_s")
 
@@ -233,25 +231,6 @@ def _wrong_attention(layer: nn.Module, fused: FusedAttention, x: Tensor) -> str:
 def free_bytes(device: str) -> int:
     """Memory of the device, or of the host, that is free."""
     return torch.cuda.mem_get_info(device)[0] if device.startswith("cuda") else host_memory().available_bytes
-
-
-def smallest_call_s(arm: Arm) -> float:
-    """Seconds of a call where hardly anything is computed: the shortest of several turns of ten calls back to back.
-
-    The shortest, because other work on the host only ever adds time, and would move the border of the launch-bound region.
-    """
-    synchronize = synchronizer(arm.device)
-    taken = []
-    for _ in range(3):
-        arm.call(0)
-    for _ in range(SMALLEST_CALL_TURNS):
-        synchronize()
-        start_s = time.perf_counter()
-        for i in range(10):
-            arm.call(i)
-        synchronize()
-        taken.append((time.perf_counter() - start_s) / 10)
-    return min(taken)
 
 
 def limits(params: FftMixingParameters, device: str, dtype: torch.dtype, dimensions: dict[str, Scalar]) -> Generator[Event, None, None]:

@@ -22,7 +22,7 @@ from lab.statistics import Interval, ratio_interval
 from lab.training.batches import Windows, consecutive_windows
 from lab.training.evaluation import Evaluation
 from lab.training.fit import Point
-from lab.training.intervals import paired_relative_difference
+from lab.training.intervals import in_blocks, paired_relative_difference
 from lab.training.losses import item_cross_entropy
 from lab.training.models import CharacterModel
 from lab.training.optimisers import AdamW
@@ -38,6 +38,7 @@ from workloads.moe_routing.names import (
     DENSE_ACTIVE,
     DENSE_ACTIVE_SMALL,
     DENSE_TOTAL,
+    FINAL_LOSS,
     LEARNING_RATE,
     LOSS,
     LOSS_REDUCTION,
@@ -71,10 +72,10 @@ SENTENCES = (
 )
 
 
-def blocks(params: MoeRoutingParameters) -> dict[str, counts.Layer]:
-    """The feed-forward block of each arm."""
-    standard = counts.standard(D_MODEL, params.layer_experts, params.top_k)
-    small = counts.small(D_MODEL, params.layer_experts, params.top_k, params.split)
+def blocks(experts: int, top_k: int, split: int) -> dict[str, counts.Layer]:
+    """The feed-forward block of each arm: ``experts`` standard ones, each cut in ``split`` small ones, ``top_k`` of them a token."""
+    standard = counts.standard(D_MODEL, experts, top_k)
+    small = counts.small(D_MODEL, experts, top_k, split)
     return {
         STANDARD: standard,
         SMALL: small,
@@ -158,12 +159,12 @@ def repeated_sentences() -> tuple[np.ndarray, tuple[str, ...], DataUsed]:
 
 
 def published(params: MoeRoutingParameters, context: Context) -> Generator[Event, None, None]:
-    """The published training: one learning rate, repeated sentences, training loss. Five seeds instead of one."""
+    """The published training of the published layers: one learning rate, repeated sentences, training loss. Several seeds, not one."""
     ids, vocabulary, used = repeated_sentences()
     yield used
     tokens = torch.from_numpy(ids).to(context.device)
     seeds, steps = params.reported_seeds, params.steps
-    layers = {name: layer for name, layer in blocks(params).items() if name in PUBLISHED_ARMS}
+    layers = {name: layer for name, layer in blocks(*counts.PUBLISHED_LAYER).items() if name in PUBLISHED_ARMS}
     record = partial(_record, "published", context.device, used.label)
     final: dict[str, np.ndarray] = {}
     for place, (name, layer) in enumerate(layers.items()):
@@ -179,6 +180,7 @@ def published(params: MoeRoutingParameters, context: Context) -> Generator[Event
             yield Progress((place + point.step / steps) / len(layers), f"{used.label}: {name}, step {point.step} of {steps}")
         yield record(name, TRAINING_TIME, point.seconds, "s", step=steps)
         final[name] = np.mean(losses[-LAST_STEPS:], axis=0)
+        yield from _curve(record, name, FINAL_LOSS, final[name], seeds, steps)
     for name in (SMALL, DENSE):
         ratio = ratio_interval(list(final[name]), list(final[STANDARD]), looks=1, ordered=False)
         yield from _reduction(record, name, _reduction_of(ratio), "")
@@ -206,7 +208,9 @@ def sound(params: MoeRoutingParameters, context: Context) -> Generator[Event, No
     data = load("text", cache_dir=context.cache_dir, seed=params.seed)
     yield data.used()
     train, validation, test = (torch.from_numpy(part.inputs).to(context.device) for part in (data.train, data.validation, data.test))
-    layers = blocks(params)
+    chosen = (params.layer_experts, params.top_k, params.split)
+    layers = blocks(*chosen)
+    other = "" if chosen == counts.PUBLISHED_LAYER else "the layers are not the published 24 × 4/3 and 8 × 4 with two experts a token"
     record = partial(_record, "sound", context.device, data.label)
     every = max(1, params.steps // CURVE_POINTS)
     lowest, highest = RATES.get(params.rates, RATES[5])
@@ -237,14 +241,14 @@ def sound(params: MoeRoutingParameters, context: Context) -> Generator[Event, No
         rate, flaw = result.tuned.rate, result.tuned.flaw
         yield record(name, LEARNING_RATE, rate, "1", flaw=flaw, reason="" if rate else flaw)
         if result.items:
-            yield from _curve(record, name, TEST_LOSS, result.items["loss"].mean(1), result.seeds, params.steps)
+            yield from _curve(record, name, TEST_LOSS, in_blocks(result.items["loss"]).mean(1), result.seeds, params.steps)
     baseline = results[STANDARD]
     for name, result in results.items():
         if name == STANDARD:
             continue
-        flaw = "; ".join(dict.fromkeys(filter(None, (result.tuned.flaw, baseline.tuned.flaw))))
+        flaw = "; ".join(dict.fromkeys(filter(None, (other, result.tuned.flaw, baseline.tuned.flaw))))
         if result.items and baseline.items:
-            relative = paired_relative_difference(result.items["loss"], baseline.items["loss"])
+            relative = paired_relative_difference(in_blocks(result.items["loss"]), in_blocks(baseline.items["loss"]))
             ends = [None if value is None else -value for value in (relative.mean, relative.high, relative.low)]
             yield from _reduction(record, name, Interval(ends[0], ends[1], ends[2], relative.n, relative.reason), flaw)
         else:

@@ -70,8 +70,10 @@ def part_durations_s(cell: MoeRoutingParameters, device_kind: DeviceKind, first:
     )
     dense = counts.standard(d_model, 1, 1)
     if "loss" in cell.studies and published and first:
+        experts, top_k, split = counts.PUBLISHED_LAYER
+        trained = (counts.standard(d_model, experts, top_k), counts.small(d_model, experts, top_k, split), dense)
         durations[LOSS_PUBLISHED] = sum(
-            START_S[device_kind] + cell.steps * character_step_s(layer, cell.seeds, device_kind) for layer in (*mixtures, dense)
+            START_S[device_kind] + cell.steps * character_step_s(layer, cell.seeds, device_kind) for layer in trained
         )
     if "loss" in cell.studies and sound and first:
         models = cell.seeds + max(3, cell.rates) * len(TUNING_SEEDS)

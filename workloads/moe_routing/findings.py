@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lab import formatting
 from lab.claims import Claim, HardwareClass
-from lab.records import Comparison, Estimate, Measured, Protocol
+from lab.records import Estimate, Measured, Protocol
 from workloads.moe_routing.names import (
     ACTIVE,
     BLOCK_ACTIVE,
@@ -15,6 +16,7 @@ from workloads.moe_routing.names import (
     DENSE_TOTAL,
     EAGER,
     EGYPTIAN_LAYER,
+    FINAL_LOSS,
     GAIN,
     INACTIVE,
     LABELS,
@@ -33,10 +35,12 @@ from workloads.moe_routing.names import (
     high,
     low,
 )
+from workloads.moe_routing.parameters import PUBLISHED_STEPS
 from workloads.moe_routing.routings import EGYPTIAN, EQUAL, ROUTINGS
 
 DENSE_OF = {STANDARD: DENSE_ACTIVE, SMALL: DENSE_ACTIVE_SMALL, SMALL_ALIGNED: DENSE_ACTIVE_SMALL}  # of the same active operations
 NO_ROUTING = "this run was not asked to measure routing under this protocol"
+NO_DATA = "counted, no data set"
 NO_LOSS = "this run was not asked to train character models under this protocol"
 PROTOCOLS: tuple[Protocol, ...] = ("published", "sound")
 
@@ -98,8 +102,8 @@ def hardware(e: Estimate) -> HardwareClass:
     return "gpu" if e.device.startswith("cuda") else "cpu"
 
 
-def _with_ends(claim: Claim, row: Estimate, comparison: Comparison, n: int, pair: str, estimates: Sequence[Estimate]) -> Measured:
-    """A value that the experiment recorded together with the ends of its interval."""
+def _with_ends(claim: Claim, row: Estimate, last: Estimate | None, pair: str, estimates: Sequence[Estimate]) -> Measured:
+    """A value that the experiment recorded together with the ends of its interval; ``last``: what it was computed from, after training."""
     beside = {
         e.metric: e
         for e in estimates
@@ -109,18 +113,25 @@ def _with_ends(claim: Claim, row: Estimate, comparison: Comparison, n: int, pair
     return Measured(
         claim.id,
         row.protocol,
-        comparison,
+        "published" if row.protocol == "published" else "best",
         row.metric,
         row.mean,
         ends[0],
         ends[1],
-        n=n,
+        n=last.n if last is not None else 0,
         pair=pair,
         hardware_class=hardware(row),
         data=str(row.dimensions["data"]),
         reason=row.reason,
-        flaws=tuple(filter(None, (str(row.dimensions["flaw"]),))),
+        flaws=tuple(filter(None, (str(row.dimensions["flaw"]), _other_length(last)))),
     )
+
+
+def _other_length(last: Estimate | None) -> str:
+    """What is wrong with the length of a training that ended with ``last``: in the published protocol any other, else a shorter one."""
+    steps = int(last.dimensions["step"] or 0) if last is not None else PUBLISHED_STEPS
+    other = last is not None and last.protocol == "published" and steps != PUBLISHED_STEPS
+    return f"models were trained {steps:,} steps, not the published {PUBLISHED_STEPS}" if other or steps < PUBLISHED_STEPS else ""
 
 
 def _egyptian(claim: Claim, protocol: Protocol, estimates: Sequence[Estimate]) -> list[Measured]:
@@ -136,10 +147,8 @@ def _egyptian(claim: Claim, protocol: Protocol, estimates: Sequence[Estimate]) -
         if all(e is not None and e.mean is not None for e in accuracies):
             said += ", test accuracy " + " against ".join(f"{e.mean:.2f} %" for e in accuracies if e is not None and e.mean is not None)
         if points is not None and points.mean is not None:
-            said += f", which is {points.mean:+.2f} points"
-        n = next((e.n for e in accuracies if e is not None), 0)
-        comparison: Comparison = "published" if protocol == "published" else "best"
-        measured.append(_with_ends(claim, row, comparison, n, said, estimates))
+            said += f", which is {formatting.signed(points.mean)} points"
+        measured.append(_with_ends(claim, row, accuracies[0], said, estimates))
     return measured
 
 
@@ -186,6 +195,7 @@ def _entropy(claim: Claim, protocol: Protocol, estimates: Sequence[Estimate]) ->
                 hardware_class=hardware(last),
                 data=str(last.dimensions["data"]),
                 reason=last.reason,
+                flaws=tuple(filter(None, (_other_length(last),))),
             )
         )
     return measured
@@ -205,7 +215,7 @@ def _active(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
         f"attention counted too, {block[0]:,.0f} against {block[1]:,.0f}, {100 * (1 - block[0] / block[1]):.1f} % fewer"
     )
     value = 100 * (1 - layer[0] / layer[1])
-    return [Measured(claim.id, protocol, "published", ACTIVE, value, n=1, exact=True, pair=pair) for protocol in PROTOCOLS]
+    return [Measured(claim.id, protocol, "published", ACTIVE, value, n=1, exact=True, pair=pair, data=NO_DATA) for protocol in PROTOCOLS]
 
 
 def _inactive(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
@@ -221,9 +231,10 @@ def _inactive(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
             n=1,
             exact=True,
             pair="All three experts have a weight above 0, so all of them run for every token",
+            data=NO_DATA,
             reason="" if value is not None else "not counted",
         ),
-        Measured(claim.id, "sound", "best", INACTIVE, None, reason=reason),
+        Measured(claim.id, "sound", "best", INACTIVE, None, reason=reason, data=NO_DATA),
     ]
 
 
@@ -232,14 +243,12 @@ def _loss(claim: Claim, protocol: Protocol, estimates: Sequence[Estimate]) -> li
     found = _rows(estimates, LOSS, protocol, LOSS_REDUCTION, SMALL)
     if not found:
         return [Measured(claim.id, protocol, "published", LOSS_REDUCTION, None, reason=NO_LOSS)]
-    comparison: Comparison = "published" if protocol == "published" else "best"
-    metric, what = (TRAIN_LOSS, "training") if protocol == "published" else (TEST_LOSS, "test")
+    told, metric, what = (TRAIN_LOSS, FINAL_LOSS, "final training") if protocol == "published" else (TEST_LOSS, TEST_LOSS, "test")
     measured = []
     for row in found:
         losses = [_last(estimates, row, arm, metric) for arm in (SMALL, STANDARD)]
         said = f"{LABELS[SMALL]} against {LABELS[STANDARD]}, {row.dimensions['data']}"
         if all(e is not None and e.mean is not None for e in losses):
             said += f", {what} loss " + " against ".join(f"{e.mean:.4f}" for e in losses if e is not None and e.mean is not None) + " nats"
-        n = next((e.n for e in losses if e is not None), 0)
-        measured.append(_with_ends(claim, row, comparison, n, said, estimates))
+        measured.append(_with_ends(claim, row, _last(estimates, row, SMALL, told), said, estimates))
     return measured

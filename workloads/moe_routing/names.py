@@ -20,6 +20,7 @@ PRODUCTS = "products"  # a dense FFN as the framework computes it
 
 ACTIVE, BLOCK_ACTIVE, TOTAL, INACTIVE = "active_parameters", "block_active_parameters", "total_parameters", "inactive_share"
 TRAIN_LOSS, VALIDATION_LOSS, TEST_LOSS = "train_loss", "validation_loss", "test_loss"
+FINAL_LOSS = "final_train_loss"  # mean of the last steps; the others of a curve are means since its last point
 VALIDATION_ACCURACY, TEST_ACCURACY = "validation_accuracy", "test_accuracy"
 CEILING, CHANCE = "ceiling_accuracy", "chance_accuracy"
 LEARNING_RATE = "learning_rate"

@@ -54,7 +54,7 @@ class MoeRoutingParameters(Parameters):
     steps: int = parameter(
         PUBLISHED_STEPS,
         title="Training steps",
-        help="Of each model. The published studies train 500 steps.",
+        help="Of each model. The published studies train 500 steps; a verdict needs as many.",
         ge=2,
         le=20_000,
         step=50,
@@ -134,8 +134,8 @@ class MoeRoutingParameters(Parameters):
     layer_experts: int = parameter(
         8,
         title="Standard experts",
-        help="Experts of the standard mixture, each as wide as a dense FFN of expansion 4.",
-        ge=1,
+        help="Experts of the standard mixture, each as wide as a dense FFN of expansion 4. The published training has 8.",
+        ge=2,
         le=64,
         step=1,
     )

@@ -75,7 +75,7 @@ WORKLOAD = Workload(
         **_with_ends(names.GAIN, "Test accuracy above that of equal weights", "points"),
         **_with_ends(names.RELATIVE_GAIN, "Test accuracy relative to that of equal weights", "%"),
         names.CEILING: Metric("Accuracy without naming an unseen class, at most", "%", "neither", compare="none"),
-        names.CHANCE: Metric("Accuracy of guessing", "%", "neither", compare="none"),
+        names.CHANCE: Metric("Accuracy of always naming the most frequent class of the training data", "%", "neither", compare="none"),
         names.LEARNING_RATE: Metric("Learning rate chosen", "1", "neither", compare="none"),
         names.TOKEN_ENTROPY: Metric("Entropy of a token's weights / ln E", "1", "neither", compare="none"),
         names.LOAD_ENTROPY: Metric("Entropy of the mean load / ln E", "1", "neither", compare="none"),
@@ -88,6 +88,7 @@ WORKLOAD = Workload(
         names.TOTAL: Metric("Total parameters", "1", compare="none"),
         names.INACTIVE: Metric("Share of inactive parameters", "%", "higher", compare="none"),
         names.TRAIN_LOSS: Metric("Training loss", "nats", compare="none"),
+        names.FINAL_LOSS: Metric("Training loss, mean of the last 50 steps", "nats", compare="none"),
         names.VALIDATION_LOSS: Metric("Validation loss", "nats", compare="none"),
         names.TEST_LOSS: Metric("Test loss", "nats", compare="difference", looks=1),
         **_with_ends(names.LOSS_REDUCTION, "Loss below that of the standard experts", "%"),
@@ -115,7 +116,7 @@ WORKLOAD = Workload(
         "fail on it.",
         "+8.8 % is relative. On an accuracy of 25 % it is 2.2 points: compare it with the intervals over seeds and test points.",
         "All three experts of the Egyptian mixture run for every token, so none of its parameters is inactive.",
-        "24 × 4/3 against 8 × 4 keeps all parameters and uses a third of them per token, as the experts are a third as wide. Compare it "
+        "24 × 4/3 against 8 × 4 keeps all parameters and uses a third as many per token, as the experts are a third as wide. Compare it "
         "with the dense FFN of the same active parameters too, in loss and in time.",
         "Small experts save operations, not as much time: products over 24 uneven groups run below the rate of one large product, and "
         "routing and copying rows cost the same whatever the width.",

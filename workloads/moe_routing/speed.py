@@ -7,8 +7,6 @@ the active operations of either mixture, and of all parameters. Everything is ch
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,10 +15,10 @@ import torch
 from torch import Tensor
 
 from lab.correctness import disagreement, failure_of
-from lab.measuring import energy, missing, peak_memory, sampling_of, timed, within
+from lab.measuring import energy, missing, peak_memory, sampling_of, smallest_call_s, timed, within
 from lab.records import Event, Phase, Record, Role
 from lab.rotation import Rotation, cache_bytes, rotated_buffers
-from lab.timing import Arm, ArmKey, synchronizer
+from lab.timing import Arm, ArmKey
 from lab.workload import Context
 from workloads.moe_routing import checks, counts, fused, layer
 from workloads.moe_routing.layer import Mixture
@@ -46,6 +44,7 @@ TIMERS = ("latency_s", "device_time_s")
 ALIGNED = 64  # features that matrix units like
 FEW_TOKENS = 64  # with which a call is as short as it gets
 HIDDEN = 2.0  # times the shortest call: from there on launching is hidden behind the device's work
+WAITS = "the loop asks the device at each expert how many tokens chose it: a call that waits cannot be captured in a graph"
 GRADIENT_TOKENS = 192  # on which gradients are compared with float64
 Buffers = tuple[Tensor, ...]
 
@@ -91,10 +90,12 @@ def comparison(params: MoeRoutingParameters, context: Context) -> Generator[Even
         return
     yield from peak_memory(arms, [rotation], dimensions)
     few = _inputs(params, FEW_TOKENS, generator)
-    thresholds = {candidate.key: HIDDEN * shortest_call_s(_arm(candidate, few, params, device)) for candidate in ready}
+    thresholds = {candidate.key: HIDDEN * smallest_call_s(_arm(candidate, few, params, device)) for candidate in ready}
     done = 0.4 if params.energy != "none" else 1.0
     what = f"{params.tokens:,} tokens × {params.d_model:,}"
-    seconds = yield from within(timed(arms, baseline, device, sampling_of(params), dimensions, what, hidden_launches=thresholds), 0.0, done)
+    waiting = {arm.key: WAITS for arm in arms if arm.implementation == EAGER}
+    timing = timed(arms, baseline, device, sampling_of(params), dimensions, what, hidden_launches=thresholds, not_captured=waiting)
+    seconds = yield from within(timing, 0.0, done)
     rotation.drop_outputs()
     if params.energy != "none":
         yield from within(energy(energy_arms(arms, seconds), params.energy, context, dimensions), done, 1.0)
@@ -226,21 +227,6 @@ def _wrong_gradients(candidate: Candidate, x: Tensor, params: MoeRoutingParamete
     got = torch.autograd.grad(candidate.function(*leaves), leaves, dy)
     chosen = fused.route(x, router, params.top_k)[0] if candidate.implementation == FUSED else layer.route(x, mixture)
     return checks.wrong_gradients(got, chosen, x, mixture, dy)
-
-
-def shortest_call_s(arm: Arm, calls: int = 10) -> float:
-    """Seconds of a call where hardly anything is computed: the median of three turns of ten calls."""
-    synchronize = synchronizer(arm.device)
-    arm.call(0)
-    taken = []
-    for _ in range(3):
-        synchronize()
-        start_s = time.perf_counter()
-        for i in range(calls):
-            arm.call(i)
-        synchronize()
-        taken.append((time.perf_counter() - start_s) / calls)
-    return statistics.median(taken)
 
 
 def energy_arms(arms: Sequence[Arm], seconds: dict[ArmKey, float]) -> list[Arm]:

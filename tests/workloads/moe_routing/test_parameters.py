@@ -19,7 +19,8 @@ from workloads.moe_routing.spec import WORKLOAD
         ({"capacity_factor": 0.0}, "capacity_factor"),
         ({"routings": ["egyptian", "softmax"]}, "routings"),  # no baseline
         ({"routings": ["equal"]}, "routings"),
-        ({"layer_experts": 1, "studies": ["speed"]}, "top_k"),
+        ({"layer_experts": 1, "top_k": 1, "studies": ["speed"]}, "layer_experts"),
+        ({"layer_experts": 2, "top_k": 3, "studies": ["speed"]}, "top_k"),
         ({"temperature": 0.0}, "temperature"),
     ],
 )
