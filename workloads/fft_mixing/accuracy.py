@@ -47,6 +47,7 @@ from workloads.fft_mixing.names import (
     dimensions_of,
 )
 from workloads.fft_mixing.parameters import FftMixingParameters
+from workloads.fft_mixing.small_work import small_work
 from workloads.fft_mixing.tasks import Examples, examples
 
 D_MODEL, N_HEADS, N_LAYERS, FFN_RATIO = 32, 4, 2, 2
@@ -69,7 +70,9 @@ def run(params: FftMixingParameters, context: Context) -> Generator[Event, None,
         yield Phase("data", LABELS[task], budgeted=False)
         data = yield from examples(task, params, context)
         low, high = place / len(params.tasks), (place + 1) / len(params.tasks)
-        yield from within(study(data.to(context.device), params, context), low, high)
+        tokens = params.seeds * len(data.distances) * params.batch_size_trained * data.seq_len
+        with small_work(tokens, context):
+            yield from within(study(data.to(context.device), params, context), low, high)
 
 
 def mixers(params: FftMixingParameters) -> Mapping[str, Callable[[int], nn.Module] | None]:

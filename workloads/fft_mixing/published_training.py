@@ -30,6 +30,7 @@ from workloads.fft_mixing.names import (
     dimensions_of,
 )
 from workloads.fft_mixing.parameters import FftMixingParameters
+from workloads.fft_mixing.small_work import small_work
 from workloads.fft_mixing.tasks import Examples, Part, examples
 from workloads.fft_mixing.training_step import MIXERS
 
@@ -44,9 +45,10 @@ def run(params: FftMixingParameters, context: Context) -> Generator[Event, None,
     data = (yield from examples("images", params, context)).to(context.device)
     yield Phase("published training", f"{data.label}, {params.published_epochs} epochs")
     accuracies: dict[str, float] = {}
-    for place, (name, implementation) in enumerate(PUBLISHED):
-        events = _train(name, implementation, data, params, context.device)
-        accuracies[name] = yield from within(events, place / len(PUBLISHED), (place + 1) / len(PUBLISHED))
+    with small_work(BATCH_SIZE * data.seq_len, context):
+        for place, (name, implementation) in enumerate(PUBLISHED):
+            events = _train(name, implementation, data, params, context.device)
+            accuracies[name] = yield from within(events, place / len(PUBLISHED), (place + 1) / len(PUBLISHED))
     gain = accuracies[FFT_MIX] - accuracies[ATTENTION]
     yield _record(FFT_MIX, EAGER, ACCURACY_GAIN, gain, "points", data, params, context.device)
 
