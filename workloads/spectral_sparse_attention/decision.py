@@ -15,9 +15,13 @@ GOOD_COSINE = 0.85  # what the source promises of a well-clustered sequence
 
 @dataclass(frozen=True)
 class Decision:
-    """``quality``: Q measured of the run's data, at ``n`` tokens. ``by_source`` and ``measured``: what each advises, with its reason."""
+    """What each advises: ``by_source`` and ``measured``, with the reason.
+
+    ``quality``: Q of the run's data, measured at ``quality_n`` tokens. ``n``: the longest sequence, which is decided for.
+    """
 
     quality: float
+    quality_n: int
     n: int
     by_source: str
     measured: str
@@ -55,7 +59,7 @@ def decide(estimates: Sequence[Estimate]) -> Decision | None:
     q = levels[0].mean or 0.0
     lengths = [int(e.dimensions["seq_len"]) for e in estimates if e.dimensions.get("part") == SPEED]
     n = max(lengths, default=int(levels[0].dimensions["seq_len"]))
-    return Decision(q, n, by_source(q, n), _measured(estimates, n))
+    return Decision(q, int(levels[0].dimensions["seq_len"]), n, by_source(q, n), _measured(estimates, n))
 
 
 def _measured(estimates: Sequence[Estimate], n: int) -> str:

@@ -201,7 +201,9 @@ class Levels:
 def fidelity(params: SsaParameters, context: Context, source: Source | None = None) -> Generator[Event, None, None]:
     """Levels of every approximation at the cell's N, for each seed, on synthetic data or on ``source``."""
     n, k, s = params.n, params.clusters(params.n), params.sampled(params.n)
-    where = dimensions(FIDELITY, params.data, n, k, s)
+    # Re-weighting is an arm of its own here.
+    own = params.model_copy(update={"reweighted": False})
+    where = dimensions(FIDELITY, params.data, n, k, s, setting=own.departures)
     levels = Levels(context.device)
     most = FIDELITY_N[context.device_kind]
     if n > most:

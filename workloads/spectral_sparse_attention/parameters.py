@@ -44,7 +44,7 @@ class SsaParameters(Parameters):
     )
     k: int = parameter(
         0,
-        title="k, clusters",
+        title="k (0: √N)",
         help="Clusters that k-means makes of the projected queries. 0 is the nearest whole number to √N, as the source advises: 32 at "
         "N = 1,024, 64 at 4,096, 362 at 131,072. Few clusters keep many edges: k = 1 is dense attention.",
         unit="clusters",
@@ -56,8 +56,9 @@ class SsaParameters(Parameters):
     )
     s: int = parameter(
         0,
-        title="s, samples",
-        help="Keys sampled for each query outside its own cluster. 0 is the nearest whole number to √N. (No samples at all is one of the "
+        title="s (0: √N)",
+        help="Keys sampled for each query outside its own cluster. 0 is the nearest whole number to √N: 32 at N = 1,024, 64 at 4,096, 362 "
+        "at 131,072. (No samples at all is one of the "
         "rivals, measured beside it.)",
         unit="samples",
         ge=0,
@@ -127,7 +128,7 @@ class SsaParameters(Parameters):
     )
     planted: int = parameter(
         0,
-        title="Planted clusters",
+        title="Planted clusters (0: as k)",
         help="Clusters that the data really have; 0 means as many as k. Apart from k, so that a wrong guess of k can be seen.",
         unit="clusters",
         ge=0,
@@ -203,14 +204,24 @@ class SsaParameters(Parameters):
             value = getattr(self, name)
             if value > self.n:
                 raise ParameterError(name, value, f"at most N = {self.n}, or 0 for √N", "is larger than the sequence")
-        if "spectrum" in self.parts and self.k > self.spectrum_n // 2:
-            allowed = f"at most half the N of the spectrum, {self.spectrum_n // 2}, or parts without spectrum"
-            raise ParameterError("k", self.k, allowed, "leaves no eigenvalue beyond the k leading ones")
+        self._fits_the_spectrum()
         if self.m > self.head_dim:
             raise ParameterError(
                 "m", self.m, f"at most the head dimension, {self.head_dim}", "projects into more dimensions than there are"
             )
         return self
+
+    def _fits_the_spectrum(self) -> None:
+        asked = [part for part in ("spectrum", "quality") if part in self.parts]
+        n = self.on_its_data.spectrum_n
+        if not asked:
+            return
+        without = f"or parts without {' and '.join(asked)}"
+        if self.k > n // 2:
+            allowed = f"at most half the N of the spectrum, {n // 2}, {without}"
+            raise ParameterError("k", self.k, allowed, "leaves too few eigenvalues beyond the k leading ones")
+        if self.s > n:
+            raise ParameterError("s", self.s, f"at most the N of the spectrum, {n}, {without}", "is larger than the graph of the spectrum")
 
     @pydantic.model_validator(mode="after")
     def _text_fits_its_context(self) -> Self:
@@ -225,6 +236,13 @@ class SsaParameters(Parameters):
             return self
         own = {"head_dim": TEXT_HEAD_DIM, "m": min(self.m, TEXT_HEAD_DIM), "causal": True, "spectrum_n": min(self.spectrum_n, TEXT_CONTEXT)}
         return self.model_copy(update=own)
+
+    @property
+    def departures(self) -> str:
+        """What sets this run's SSA apart from algorithm 2, in words; "" where nothing does. It goes into the dimension ``setting``."""
+        own = self.on_its_data
+        named = {"causal": own.causal, "samples re-weighted": own.reweighted, "samples shared by blocks": own.samples == "per_block"}
+        return ", ".join(name for name, there in named.items() if there)
 
     def clusters(self, n: int) -> int:
         """k at a sequence of ``n`` tokens: as chosen, else √n."""

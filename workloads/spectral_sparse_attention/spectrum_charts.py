@@ -111,8 +111,8 @@ def _angles(estimates: Sequence[Estimate]) -> Chart | None:
         series=tuple(drawn),
         limits={"vacuous from here": 1.0},
         alt="The sine of the angle between the leading eigenspaces of dense attention and SSA, and the Davis–Kahan bound, against s.",
-        takeaway=f"{said}The sine is ‖sin Θ‖ (Frobenius), the bound 2‖E‖₂/δ_k; true clusters: the planted ones, samples re-weighted. "
-        f"Fitted exponents of s: {'; '.join(exponents)}. Claimed: −0.5."
+        takeaway=f"{said}The sine is that of the largest angle, its bound 2‖E‖₂/δ_k; true clusters: the planted ones, samples re-weighted; "
+        f"both graphs symmetrised. Fitted exponents of ‖sin Θ‖ (Frobenius) in s: {'; '.join(exponents)}. Claimed: −0.5."
         if exponents
         else said,
     )

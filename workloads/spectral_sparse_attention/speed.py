@@ -45,7 +45,7 @@ class Race:
     def of(cls, params: SsaParameters, source: Source | None = None) -> Race:
         """The comparison of one cell of the sweep, on synthetic data or on ``source``."""
         n, k, s = params.n, params.clusters(params.n), params.sampled(params.n)
-        return cls(source or Recipe.of(params, n), n, k, s, dimensions(SPEED, params.data, n, k, s))
+        return cls(source or Recipe.of(params, n), n, k, s, dimensions(SPEED, params.data, n, k, s, setting=params.departures))
 
 
 def role_of(name: str) -> Role:

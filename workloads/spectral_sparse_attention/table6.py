@@ -28,7 +28,7 @@ from workloads.spectral_sparse_attention.tokens import Recipe
 
 SEARCHED_N = (128, 512)  # rows that choose the settings; they are not judged at them
 SEARCH_SEED = 1_000_003  # no seed of a judged data set lies near
-SPREADS = (0.1, 0.3, 0.5, 1.0)
+SPREADS = (0.0, 0.1, 0.3, 0.5, 1.0)  # none can lie below 0
 SHARPNESSES = (0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0)
 VALUES = ("tokens", "cluster", "independent")
 
@@ -49,6 +49,13 @@ def distance(found: dict[str, float], n: int) -> float:
     """How far levels lie from table 6 at ``n``: √(Δcosine² + Δln(error)²)."""
     row = TABLE6[n]
     return math.hypot(found["output_cosine"] - row.cosine, math.log(found["relative_error"] / row.error))
+
+
+def grid_edge(recipe: Recipe) -> str:
+    """Which searched setting lies on an edge of its grid, in words: a better one may lie outside; "" where none does."""
+    sides = (("spread", recipe.spread, SPREADS), ("sharpness", recipe.sharpness, SHARPNESSES))
+    found = [f"{name} {value:g}" for name, value, grid in sides if value in (grid[0], grid[-1]) and value > 0]
+    return f"{' and '.join(found)} on the edge of the searched grid: a better setting may lie outside" if found else ""
 
 
 def search(params: SsaParameters, base: Recipe) -> Generator[Event, None, tuple[Recipe, dict[int, float]]]:
@@ -75,7 +82,7 @@ def table6(params: SsaParameters, context: Context) -> Generator[Event, None, No
     searched, distances = yield from within(search(params, own), 0.0, 0.3)
     for n, value in distances.items():
         where = dimensions(PART6, "planted", n, nearest_root(n), nearest_root(n), setting=f"searched: {setting_text(searched)}")
-        yield levels.record(SSA, "search_distance", value, None, where, whole_run=True)
+        yield levels.record(SSA, "search_distance", value, None, where, reason=grid_edge(searched), whole_run=True)
     lengths = [n for n in TABLE6 if n <= max(longest(context.plan), *SEARCHED_N)]
     total = 2 * len(lengths) * params.seeds
     done = 0
@@ -101,7 +108,10 @@ def ablation(params: SsaParameters, context: Context) -> Generator[Event, None, 
     own, root = published_recipe(params), nearest_root(FIGURE3_N)
     cells = [(PART3A, own, k, FIGURE3_FIXED, "") for k in FIGURE3A] + [(PART3B, own, FIGURE3_FIXED, s, "") for s in FIGURE3B]
     cells.append((UNCLUSTERED, replace(own, data="unclustered"), root, root, ""))
-    cells += [(QUALITY, replace(recipe, n_planted=root), root, root, name) for name, recipe in settings(params, FIGURE3_N).items()]
+    cells += [
+        (QUALITY, replace(recipe, n_planted=params.planted or root), root, root, name)
+        for name, recipe in settings(params, FIGURE3_N).items()
+    ]
     literal = params.model_copy(update={"samples": "per_query", "causal": False, "reweighted": False, "n_heads": 1})
     for place, (part, recipe, k, s, name) in enumerate(cells):
         where = dimensions(part, recipe.data, FIGURE3_N, k, s, setting=name)

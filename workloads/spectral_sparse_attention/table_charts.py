@@ -94,7 +94,11 @@ def _quality(estimates: Sequence[Estimate]) -> Chart | None:
         return None
 
     def points(name: str, metric: str, statistic: str) -> Series | None:
-        found = [e for e in rows(estimates, QUALITY, metric, statistic, SSA) if str(e.dimensions["setting"]) in quality]
+        found = [
+            e
+            for e in rows(estimates, QUALITY, metric, statistic, SSA)
+            if (beside := quality.get(str(e.dimensions["setting"]))) is not None and e.dimensions == beside.dimensions
+        ]
         if not found:
             return None
         found.sort(key=lambda e: quality[str(e.dimensions["setting"])].mean or 0.0)
@@ -117,7 +121,8 @@ def _quality(estimates: Sequence[Estimate]) -> Chart | None:
     decided = decide(estimates)
     words = ""
     if decided is not None:
-        words = f"This run's data: Q = {decided.quality:.2f}. The source advises {decided.by_source}. Measured here: {decided.measured}. "
+        words = f"This run's data: Q = {decided.quality:.2f} at N = {decided.quality_n:,}. "
+        words += f"The source advises {decided.by_source}. Measured here: {decided.measured}. "
     enough = threshold(estimates)
     words += f"Measured here, the cosine is at least 0.85 from Q = {enough:.2f} on." if enough is not None else ""
     return Chart(

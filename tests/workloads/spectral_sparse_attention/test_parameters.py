@@ -17,6 +17,9 @@ from workloads.spectral_sparse_attention.parameters import SsaParameters, energy
         ({"n": 128, "planted": 129}, "planted", "at most N = 128"),
         ({"n": 100}, "n", "128 to 131072"),
         ({"n": 1024, "k": 300, "spectrum_n": 512}, "k", "at most half the N of the spectrum, 256"),
+        ({"n": 4096, "k": 300, "spectrum_n": 512, "parts": ("quality",)}, "k", "or parts without quality"),
+        ({"n": 4096, "s": 600, "spectrum_n": 512}, "s", "at most the N of the spectrum, 512"),
+        ({"data": "text", "n": 256, "k": 200, "spectrum_n": 1024}, "k", "at most half the N of the spectrum, 128"),
         ({"m": 65, "head_dim": 64}, "m", "at most the head dimension, 64"),
         ({"data": "text", "n": 512}, "n", "at most 256"),
     ],
@@ -39,6 +42,12 @@ def test_real_text_decides_its_own_head_dimension_and_is_causal():
     own = SsaParameters(data="text", n=256).on_its_data
     assert (own.head_dim, own.causal, own.spectrum_n) == (32, True, 256)
     assert SsaParameters(n=256).on_its_data == SsaParameters(n=256)
+
+
+def test_departures_from_algorithm_2_are_named():
+    assert SsaParameters().departures == ""
+    assert SsaParameters(causal=True, samples="per_block").departures == "causal, samples shared by blocks"
+    assert SsaParameters(data="text", n=256).departures == "causal"
 
 
 def test_energy_is_measured_at_the_lengths_that_the_source_names():
