@@ -219,7 +219,8 @@ def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
     if name == "quick":
         quick = {**shape, "segment_s": 0.02, "looks": 1, "tuned": False, "peers": False, "device_step": False}
         if device_kind == "cuda":
-            return {**quick, "seq_len": [1024, 4096, 8192], "tasks": ("recall",), "steps": 300}
+            # Copy, because attention solves it from every seed in this time; of recall it leaves some seeds unsolved.
+            return {**quick, "seq_len": [1024, 4096, 8192], "tasks": ("copy",), "steps": 200}
         return {**quick, "seq_len": [256, 1024, 4096], "tasks": ("copy",), "steps": 130, "seeds": 1, "n_distances": 2}
     on_gpu = device_kind == "cuda"
     return {
@@ -227,6 +228,6 @@ def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
         "seq_len": [1 << power for power in range(6, 18 if on_gpu else 14)],
         "tasks": ("digits", "mnist1d", "recall", "copy") if on_gpu else ("digits", "recall"),
         "published_epochs": 10,
-        "steps": 500 if on_gpu else 300,
+        "steps": 1500 if on_gpu else 300,  # after 500 one seed in five had not solved recall with attention
         "energy": "standard",
     }
