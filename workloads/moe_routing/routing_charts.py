@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from lab import formatting
 from lab.records import Chart, Estimate, Series
 from workloads.moe_routing.names import (
     CEILING,
@@ -28,29 +29,29 @@ Study = tuple[str, str, str, int]  # protocol, data, device, experts
 
 
 def charts(estimates: Sequence[Estimate]) -> list[Chart]:
-    """All figures of all studies that the summary has numbers for, study by study."""
+    """All figures that the summary has numbers for: of each protocol the differences in accuracy, then study by study.
+
+    What routers do is drawn of the studies that were watched while training; of the others start and end are in the summary.
+    """
     studies: dict[Study, list[Estimate]] = {}
     for e in estimates:
         if e.dimensions["part"] == ROUTING:
             key = (e.protocol, str(e.dimensions["data"]), e.device, int(e.dimensions["experts"]))
             studies.setdefault(key, []).append(e)
-    return [chart for study, rows in studies.items() for chart in _of_study(study, rows)]
+    alike: dict[tuple[str, str, int], dict[Study, list[Estimate]]] = {}
+    for (protocol, data, device, experts), rows in studies.items():
+        alike.setdefault((protocol, device, experts), {})[protocol, data, device, experts] = rows
+    found: list[Chart | None] = []
+    for group in alike.values():
+        found.append(_differences(group))
+        for study, rows in group.items():
+            found += [make(study, rows) for make in (_accuracy, *(ROUTERS if _watched(rows) else ()))]
+    return [chart for chart in found if chart is not None]
 
 
-def _of_study(study: Study, rows: Sequence[Estimate]) -> Iterator[Chart]:
-    makers: tuple[Callable[[Study, Sequence[Estimate]], Chart | None], ...] = (
-        _accuracy,
-        _relative,
-        _gradient,
-        _load_entropy,
-        _token_entropy,
-        _load,
-        _dropped,
-    )
-    for make in makers:
-        chart = make(study, rows)
-        if chart is not None:
-            yield chart
+def _watched(rows: Sequence[Estimate]) -> bool:
+    """Whether the routers were looked at between the start and the end of training too."""
+    return len({e.dimensions["step"] for e in rows if e.metric == TOKEN_ENTROPY}) > 2
 
 
 def _where(study: Study) -> str:
@@ -103,7 +104,7 @@ def _accuracy(study: Study, rows: Sequence[Estimate]) -> Chart | None:
             f"shown scores at most {ceiling:.4g} %."
         )
     if chance:
-        limits["guessing"] = chance
+        limits["always the most frequent class"] = chance
     what = "Test" if metric == TEST_ACCURACY else "Validation"
     return Chart(
         key=_key(study, "routing_accuracy"),
@@ -122,37 +123,39 @@ def _accuracy(study: Study, rows: Sequence[Estimate]) -> Chart | None:
     )
 
 
-def _relative(study: Study, rows: Sequence[Estimate]) -> Chart | None:
-    """Absolute differences, in points; the relative ones, which the claim speaks of, in words."""
-    values = {(e.arm, e.metric): e.mean for e in rows if e.metric in (GAIN, low(GAIN), high(GAIN), RELATIVE_GAIN)}
-    names = [name for name in ROUTINGS if values.get((name, GAIN)) is not None]
-    if not names:
+def _differences(group: Mapping[Study, Sequence[Estimate]]) -> Chart | None:
+    """Absolute differences, in points, on all data of a protocol; the relative one of the claim in words."""
+    series, said, ends = [], [], [0.0]
+    for (_, data, _, _), rows in group.items():
+        values = {(e.arm, e.metric): e.mean for e in rows if e.metric in (GAIN, low(GAIN), high(GAIN), RELATIVE_GAIN)}
+        names = [name for name in ROUTINGS if values.get((name, GAIN)) is not None]
+        if not names:
+            continue
+        means, lows, highs = (tuple(values.get((name, metric)) for name in names) for metric in (GAIN, low(GAIN), high(GAIN)))
+        series.append(Series(data, tuple(LABELS[name] for name in names), means, lows, highs))
+        ends += [value for value in (*means, *lows, *highs) if value is not None]
+        relative = values.get((EGYPTIAN, RELATIVE_GAIN))
+        if relative is not None:
+            said.append(f"{formatting.signed(relative, 1)} % ({data})")
+    if not series:
         return None
-    relative = {name: values.get((name, RELATIVE_GAIN)) for name in names}
-    ends = [values.get((name, end)) or 0.0 for name in names for end in (low(GAIN), GAIN, high(GAIN))]
-    margin = 0.05 * (max(*ends, 0.0) - min(*ends, 0.0)) or 1.0
-    said = "; ".join(f"{LABELS[name]} {value:+.1f} %" for name, value in relative.items() if value is not None)
+    protocol, data, _, experts = study = next(iter(group))
+    where = _where(study) if len(series) == 1 else f"{protocol} protocol, {experts} experts"
+    margin = 0.05 * (max(ends) - min(ends)) or 1.0
+    relatively = f" The claim's 8.8 % is relative; relative to equal weights the Egyptian ones have {', '.join(said)}." if said else ""
     return Chart(
-        key=_key(study, "routing_gain"),
-        title=f"Test accuracy above that of equal weights: {_where(study)}",
+        key=f"routing_gain_{protocol}_{experts}",
+        title=f"Test accuracy above that of equal weights: {where}",
         kind="bar",
         x_title="Routing",
         y_title="Difference from equal weights",
         y_unit="points",
-        series=(
-            Series(
-                "absolute difference",
-                tuple(LABELS[name] for name in names),
-                tuple(values.get((name, GAIN)) for name in names),
-                tuple(values.get((name, low(GAIN))) for name in names),
-                tuple(values.get((name, high(GAIN))) for name in names),
-            ),
-        ),
+        series=tuple(series),
         limits={"equal": 0.0},
-        alt=f"Difference in test accuracy of each routing from equal weights in points, with 95 % intervals, {_where(study)}.",
-        takeaway=f"In points of accuracy. The claim's 8.8 % is relative; relative to equal weights these are: {said}.",
+        alt=f"Difference in test accuracy of each routing from equal weights in points, with 95 % intervals, {where}.",
+        takeaway=f"In points of accuracy.{relatively}",
         interval="95 % interval for other seeds and test items",
-        y_range=(min(*ends, 0.0) - margin, max(*ends, 0.0) + margin),
+        y_range=(min(ends) - margin, max(ends) + margin),
     )
 
 
@@ -262,3 +265,6 @@ def _dropped(study: Study, rows: Sequence[Estimate]) -> Chart | None:
         alt=f"Share of assignments that a limited capacity per expert would drop, for each routing over training steps, {_where(study)}.",
         interval="95 % interval over seeds",
     )
+
+
+ROUTERS: tuple[Callable[[Study, Sequence[Estimate]], Chart | None], ...] = (_gradient, _load_entropy, _token_entropy, _load, _dropped)
