@@ -122,7 +122,7 @@ def _widths(estimates: Sequence[Estimate]) -> str:
     widths = {e.arm: int(e.mean) for e in _of(estimates, LAYER, WIDTH, "exact") if e.mean}
     named = [f"{LABELS[arm]} {width:,}" for arm, width in widths.items() if arm in MIXTURES]
     odd = " An odd width is not what grouped products take: it is padded with zeros." if widths.get(SMALL, 0) % 2 else ""
-    return f"Widths: {', '.join(named)}.{odd}" if named else ""
+    return f"Widths: {'; '.join(named)}.{odd}" if named else ""
 
 
 def _time(estimates: Sequence[Estimate]) -> Chart | None:
@@ -227,7 +227,9 @@ def _loss(estimates: Sequence[Estimate], protocol: str, metric: str) -> Chart | 
         y_unit="nats",
         series=tuple(lines),
         alt=f"{what} loss of character models by feed-forward block over training steps, {data}.",
-        takeaway="The text repeats itself: the loss measures how fast it is memorised." if protocol == "published" else "",
+        takeaway="Means of the steps since the last point. The text repeats itself: the loss measures how fast it is memorised."
+        if metric == TRAIN_LOSS
+        else "",
         interval="95 % interval over seeds",
     )
 

@@ -189,7 +189,7 @@ def _entropy(claim: Claim, protocol: Protocol, estimates: Sequence[Estimate]) ->
                 LOAD_ENTROPY,
                 last.mean,
                 last.ci_low,
-                last.ci_high,
+                last.ci_high if last.ci_high is None else min(last.ci_high, 1.0),  # no entropy lies above its maximum
                 n=last.n,
                 pair=said,
                 hardware_class=hardware(last),

@@ -31,7 +31,7 @@ Study = tuple[str, str, str, int]  # protocol, data, device, experts
 def charts(estimates: Sequence[Estimate]) -> list[Chart]:
     """All figures that the summary has numbers for: of each protocol the differences in accuracy, then study by study.
 
-    What routers do is drawn of the studies that were watched while training; of the others start and end are in the summary.
+    What happens in training is drawn of the studies that were watched; what is known of the others is in the summary.
     """
     studies: dict[Study, list[Estimate]] = {}
     for e in estimates:
@@ -45,13 +45,8 @@ def charts(estimates: Sequence[Estimate]) -> list[Chart]:
     for group in alike.values():
         found.append(_differences(group))
         for study, rows in group.items():
-            found += [make(study, rows) for make in (_accuracy, *(ROUTERS if _watched(rows) else ()))]
+            found += [make(study, rows) for make in (WATCHED if any(e.metric == TOKEN_ENTROPY for e in rows) else ())]
     return [chart for chart in found if chart is not None]
-
-
-def _watched(rows: Sequence[Estimate]) -> bool:
-    """Whether the routers were looked at between the start and the end of training too."""
-    return len({e.dimensions["step"] for e in rows if e.metric == TOKEN_ENTROPY}) > 2
 
 
 def _where(study: Study) -> str:
@@ -267,4 +262,11 @@ def _dropped(study: Study, rows: Sequence[Estimate]) -> Chart | None:
     )
 
 
-ROUTERS: tuple[Callable[[Study, Sequence[Estimate]], Chart | None], ...] = (_gradient, _load_entropy, _token_entropy, _load, _dropped)
+WATCHED: tuple[Callable[[Study, Sequence[Estimate]], Chart | None], ...] = (
+    _accuracy,
+    _gradient,
+    _load_entropy,
+    _token_entropy,
+    _load,
+    _dropped,
+)

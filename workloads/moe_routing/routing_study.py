@@ -170,7 +170,7 @@ def role_of(name: str) -> Role:
 
 @dataclass(frozen=True)
 class _Recorder:
-    """Makes the records of one training; ``curves``: also of what routers do between its start and its end."""
+    """Makes the records of one training; ``curves``: also of what happens on the way to its end."""
 
     protocol: Protocol
     device: str
@@ -201,14 +201,18 @@ class _Recorder:
         )
 
     def point(self, point: Point, diagnostics: Mapping[str, np.ndarray], accuracy: str, last: bool) -> Iterator[Record]:
-        """Accuracy of every model; what the router of the first seed does, at the start and at the end also the loads of the others."""
+        """With curves, accuracy of every model and what the router of the first seed does; without, accuracy at the end.
+
+        In either case the entropy of the load at start and end and the gradient at the end, of every seed.
+        """
         place, step = 0, point.step
         for name in self.names:
             for index, seed in enumerate(self.seeds):
-                yield self.record(name, accuracy, 100 * float(point.metrics["accuracy"][place]), "%", seed=seed, step=step)
+                if self.curves or last:
+                    yield self.record(name, accuracy, 100 * float(point.metrics["accuracy"][place]), "%", seed=seed, step=step)
                 wanted = {LOAD_ENTROPY} if last or step == 0 else set()
                 wanted |= {ROUTER_GRADIENT} if last else set()
-                if index == 0 and (self.curves or last or step == 0):
+                if index == 0 and self.curves:
                     wanted = set(UNITS)
                     for expert, share in enumerate(diagnostics[EXPERT_LOAD][place]):
                         yield self.record(name, EXPERT_LOAD, float(share), "1", seed=seed, step=step, expert=expert)

@@ -33,9 +33,9 @@ held against. Intervals are for other seeds and other test items (two-way random
 
 **Entropies** are shares of their maximum ln E: of one token's weights, averaged, and of the mean load, which is the mean weight of each
 expert. **Gradient at the router**: norm of the gradient of the cross-entropy by the router's parameters on 512 training items. **Beyond
-capacity**: assignments that an expert could not take if it were limited to capacity × k × tokens / E, in the batch's order. Entropies,
-load, gradient and dropped tokens are shown of the first seed: while training on the first data set, at start and end on the others; of
-all seeds where they bear on a claim.
+capacity**: assignments that an expert could not take if it were limited to capacity × k × tokens / E, in the batch's order. While
+training they are followed on the first data set, of the first seed; of the other data and seeds only the entropy of the load at start and
+end and the gradient at the end are kept.
 
 **Parameters.** Experts without biases, and the router: k experts and the router work for a token. With these the source's 66K and 23K
 come out exactly.

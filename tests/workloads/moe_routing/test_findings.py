@@ -99,6 +99,13 @@ def test_entropy_after_training_and_before():
     assert "0.970" in found.pair
 
 
+def test_an_interval_of_an_entropy_ends_at_its_maximum():
+    # mean 0.996, standard deviation 0.00894 over five seeds: 0.996 ± 2.776 · 0.00894/√5 = 0.985 to 1.007
+    rows = [record("egyptian", LOAD_ENTROPY, value, "1", seed=seed, step=500) for seed, value in enumerate((0.98, 1.0, 1.0, 1.0, 1.0))]
+    found = measured("moe-entropy", rows)[0]
+    assert (found.ci_low, found.ci_high) == (pytest.approx(0.9849, abs=1e-4), 1.0)
+
+
 def test_counts_come_from_the_layers():
     rows = list(counted(MoeRoutingParameters()))
     published, sound = measured("moe-active", rows)
