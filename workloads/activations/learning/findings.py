@@ -3,9 +3,11 @@
 **Drop-in** is non-inferiority at every depth: the largest excess of the held-out loss over all tasks and depths decides. For "non-inferior
 everywhere" its upper end must lie below the margin, at each depth for itself (an intersection–union test needs no adjustment for
 several depths); "inferior somewhere" is said of the worst of k cells, so its lower end is taken at 1 − 0.05/k (Bonferroni), and only of
-cells without flaws. A seed that diverged is charged the loss of guessing, which favours it: a value that rests on such seeds is a lower
-bound, and gives no verdict but one against it. A published loss is that of the runs that did not diverge, and gives no verdict where an
-arm has others.
+cells without flaws.
+
+**Divergence.** A seed that diverged is charged the loss of guessing, which favours it: a value that rests on such seeds is a lower bound,
+and gives no verdict but one against it; at a function's own rate, which was to be chosen well, none at all. A published loss is that of the
+runs that did not diverge, and gives no verdict where an arm has others.
 """
 
 from __future__ import annotations
@@ -164,7 +166,10 @@ def _above(
     tuned = (baseline,) if recipe == GELU_RATE else (arm, baseline)
     diverged = rows[0].reason if "diverged" in rows[0].reason else ""
     flaws = [*_edges(estimates, "sound", task, depth, tuned), *_solved(losses)]
-    if value is not None and diverged and not (low is not None and low > MARGIN_PERCENT):
+    chosen = _exact(estimates, CHOSEN_RATE, arm, OWN_RATE, task, depth, "sound") if recipe == OWN_RATE else None
+    if diverged and chosen is not None and chosen.mean is not None:
+        flaws.append(f"{diverged}; its rate, which the seeds of tuning survived, is not well chosen: take more of them")
+    elif value is not None and diverged and not (low is not None and low > MARGIN_PERCENT):
         flaws.append(f"{diverged}, so that the value is a bound in its favour")  # which only what speaks against it may rest on
     elif value is not None and low is None and rows[0].reason:
         flaws.append(rows[0].reason)

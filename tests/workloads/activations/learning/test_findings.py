@@ -127,6 +127,16 @@ def test_a_charge_that_equals_the_baselines_loss_bears_nothing_out():
     assert "bound in its favour" in judgement.reason
 
 
+def test_an_own_rate_at_which_reported_seeds_diverge_was_not_chosen_well():
+    charged = "3 of 5 seeds diverged; charged the loss of guessing"
+    rows = [replace(row, implementation=OWN_RATE) for row in cell(8, 900.0, 800.0, 1000.0, reason=charged)]
+    for rate, verdict in ((0.3, INCONCLUSIVE), (None, CONTRADICTED)):  # None: it diverges at every rate, which speaks against it
+        own = record("phi6", OWN_RATE, CHOSEN_RATE, rate, depth=8, reason="" if rate else "every learning rate diverged", unit="1")
+        found = findings.measure(claims()["act-dropin"], estimates([*rows, own]))
+        (measured,) = [m for m in found if (m.protocol, m.comparison) == ("sound", "best")]
+        assert judge(claims()["act-dropin"], measured).verdict == verdict
+
+
 def test_no_interval_says_why():
     why = "the baseline's mean is not distinguishable from 0: no interval of a ratio to it"
     _, judgement = drop_in(cell(8, 50.0, None, None, reason=why))
