@@ -14,6 +14,7 @@ NAIVE_BYTES = {"cpu": 2 << 30, "cuda": 32 << 30}
 NAIVE_TABLES = 3  # logits, weights, and one while the scale is applied
 LONGEST_CALL_S = {"cpu": 2.0, "cuda": 0.2}
 LONGEST_DENSE_S = {"cpu": 2.0, "cuda": 5.0}  # what every long sequence is compared with
+LONGEST_FAST_S = {"cpu": 20.0, "cuda": 5.0}  # few clusters keep nearly all edges of a long sequence
 FIDELITY_N = {"cpu": 2048, "cuda": 1 << 15}  # longest sequence compared with float64 dense attention
 GRADIENT_N = {"cpu": 1024, "cuda": 4096}  # its gradients need the N × N table
 OBSERVATIONS = (10, 20, 40)
@@ -66,6 +67,12 @@ def dense_obstacle(cell: SsaParameters, device_kind: DeviceKind) -> str:
     """Why fused dense attention is left out at this N; "" where it can run."""
     seconds, most = dense_s(cell, device_kind), LONGEST_DENSE_S[device_kind]
     return f"one call is estimated to take {seconds:.2g} s, more than {most:g} s" if seconds > most else ""
+
+
+def fast_obstacle(cell: SsaParameters, device_kind: DeviceKind) -> str:
+    """Why the fast SSA is left out at this N and k; "" where it can run."""
+    seconds, most = fast_s(cell, device_kind), LONGEST_FAST_S[device_kind]
+    return f"one call is estimated to take {seconds:.2g} s, more than {most:g} s: lower N or choose another k" if seconds > most else ""
 
 
 def eager_obstacle(cell: SsaParameters, device_kind: DeviceKind) -> str:
@@ -130,7 +137,8 @@ def _speed_s(cell: SsaParameters, device_kind: DeviceKind) -> float:
     observations = OBSERVATIONS[0] if cell.looks == 1 else OBSERVATIONS[1]
     ways = ((naive_obstacle, naive_s), (dense_obstacle, dense_s), (eager_obstacle, eager_s))
     calls_s = [estimate(cell, device_kind) for obstacle, estimate in ways if not obstacle(cell, device_kind)]
-    calls_s.append(fast_s(cell, device_kind))
+    if not fast_obstacle(cell, device_kind):
+        calls_s.append(fast_s(cell, device_kind))
     if device_kind == "cuda" and not dense_obstacle(cell, device_kind):
         calls_s.append(dense_s(cell, device_kind))  # a second backend
     latencies_s = WARM_UP_S + 2 * observations * sum(max(cell.segment_s, call_s) for call_s in calls_s)

@@ -53,6 +53,7 @@ BOUND_SAMPLES = (128, 64, 32, 16, 8)  # N over s: few samples: drawing without r
 MAP_CELLS = 10  # rows and columns of the pictures of attention
 SHOWN_EIGENVALUES = 10
 UNCONVERGED = 1e-6  # a residual above says that Lanczos stopped too early for its values to be compared
+AGREEING = 1e-9  # sines below are rounding
 DIRECTED_EIGENVALUES = 16  # at most, of the directed graph
 
 
@@ -262,9 +263,13 @@ def _error_against_samples(study: Study, seed: int) -> Iterator[Record]:
     """
     params, n = study.params, min(BOUND_N, study.n)
     k, counts = params.planted_clusters(n), [n // share for share in BOUND_SAMPLES]
-    if k > n // 2:
+    reason = ""
+    if params.data == "unclustered":
+        reason = "the bound speaks of clusters: unclustered data have none"
+    elif k > n // 2:
+        reason = f"{k} planted clusters leave too few eigenvalues beyond the leading ones at N = {n}"
+    if reason:
         for arm in (SSA, REWEIGHTED):
-            reason = f"{k} planted clusters leave too few eigenvalues beyond the leading ones at N = {n}"
             yield study.record(arm, "sine_exponent", None, seed, part=BOUND, n=n, s=0, reason=reason)
         return
     tokens = study.tokens(n, seed)
@@ -285,6 +290,7 @@ def _error_against_samples(study: Study, seed: int) -> Iterator[Record]:
             yield study.record(arm, "sine_bound", found.operator, seed, part=BOUND, n=n, s=s)
             yield study.record(arm, "largest_sine", found.largest_sine, seed, part=BOUND, n=n, s=s)
         fitted = power_law_exponent(counts, sines)
-        yield study.record(
-            arm, "sine_exponent", fitted.mean, seed, part=BOUND, n=n, s=0, reason=fitted.reason if fitted.mean is None else ""
-        )
+        value, reason = fitted.mean, fitted.reason if fitted.mean is None else ""
+        if max(sines) < AGREEING:
+            value, reason = None, "the eigenspaces agree within rounding at every s: no error that could fall"
+        yield study.record(arm, "sine_exponent", value, seed, part=BOUND, n=n, s=0, reason=reason)

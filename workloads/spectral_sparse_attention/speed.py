@@ -82,6 +82,7 @@ def race(params: SsaParameters, context: Context, race: Race) -> Generator[Event
     obstacles = {
         (DENSE, EAGER): costs.naive_obstacle(cell, context.device_kind),
         (SSA, EAGER): costs.eager_obstacle(cell, context.device_kind),
+        (SSA, FAST): costs.fast_obstacle(cell, context.device_kind),
     }
     yield Phase("inputs", f"N = {race.n:,}, {params.n_heads} heads of {params.head_dim}, {params.dtype}")
     rotation = inputs_of(race, params, device)

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from lab.parameters import ParameterError, Plan, validate
-from workloads.spectral_sparse_attention.costs import dense_obstacle, eager_obstacle, edges, memory, naive_bytes, naive_obstacle
+from workloads.spectral_sparse_attention.costs import (
+    dense_obstacle,
+    eager_obstacle,
+    edges,
+    fast_obstacle,
+    memory,
+    naive_bytes,
+    naive_obstacle,
+)
 from workloads.spectral_sparse_attention.parameters import SsaParameters, energy_cells, longest, nearest_root
 
 
@@ -66,6 +74,14 @@ def test_what_is_too_large_for_naive_attention_is_refused_with_its_size():
     assert dense_obstacle(cell, "cuda") == ""
     assert memory(cell, "cuda").device_bytes < 64 << 30  # what is left still fits
     assert "seconds" not in naive_obstacle(SsaParameters(n=1024), "cpu")
+
+
+def test_few_clusters_of_a_long_sequence_are_refused_with_their_time():
+    one = SsaParameters(n=131072, k=1, n_heads=1, parts=("speed",))
+    # 4 × 131072² × 64 operations at 1.5e10 a second: 293 s
+    assert "2.9e+02 s" in fast_obstacle(one, "cpu")
+    assert fast_obstacle(SsaParameters(n=131072, n_heads=1), "cpu") == ""
+    assert fast_obstacle(SsaParameters(n=131072, n_heads=16), "cuda") == ""
 
 
 def test_edges_never_exceed_all():
