@@ -218,7 +218,8 @@ def test_the_same_seed_gives_the_same_exact_records(view, home):
 
 def test_a_cancelled_run_ends_cancelled_and_keeps_its_records(view, home):
     with Engine(Store(home)) as engine:
-        plan = Plan.parse(view.workload.parameters, view.plan.texts() | ({"segment_s": "2"} if "segment_s" in view.plan.values else {}))
+        longer = {name: text for name, text in {"segment_s": "2", "steps": "2000"}.items() if name in view.plan.values}
+        plan = Plan.parse(view.workload.parameters, view.plan.texts() | longer)  # so that it cannot end before it is cancelled
         run_id = engine.submit(view.workload.name, plan, "quick", "cpu")
         recorded = threading.Event()
         while not recorded.is_set() and engine.store.run(run_id).status in ("queued", "running"):
