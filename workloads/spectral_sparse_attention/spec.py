@@ -131,19 +131,16 @@ WORKLOAD = Workload(
         "The published speed is against naive attention, which stores an N × N table. Fused attention does not: compare the two lines of "
         "“Speed against dense attention”.",
         "Not re-weighted, as published, each sampled key stands for itself alone instead of for the (N − |C|)/s keys that it was drawn "
-        "from: "
-        "on planted clusters these come loose from one another, λ₂ falls, and the walk mixes more slowly. Compare the re-weighted graph.",
+        "from: on planted clusters these come loose from one another, λ₂ falls, and the walk mixes more slowly. Compare the re-weighted "
+        "graph.",
         "The clustering decides: look at SSA at the planted clusters beside SSA at those that k-means finds. With q = k every token "
-        "attends to "
-        "itself most of all, which any pattern keeps: choose q ≠ k, or a smaller sharpness, to see how much the clusters matter.",
+        "attends to itself most of all, which any pattern keeps: choose q ≠ k, or a smaller sharpness, to see how much clusters matter.",
         "A relative error above 1 beside a cosine of 0.76 means an output of several times the norm: few keys cancel less than all keys "
-        "do. "
-        "Table 6's own figures imply a norm ratio that grows from 1.7 to 5.",
+        "do. Table 6's own figures imply a norm ratio that grows from 1.7 to 5.",
         "The bound on the angle of the eigenspaces is often 1 or more, which no sine exceeds: it then guarantees nothing. What can be "
-        "tested is the fall as s^−½: compare the fitted exponents, at k-means clusters as published and at the planted clusters re-weighted.",
+        "tested is the fall as s^−½: compare the fitted exponents, at k-means clusters as published and at planted clusters re-weighted.",
         "Q measures how far the k-th and the next eigenvalue lie apart, so it needs the right k. Overlapping sharp clusters can have a Q "
-        "near 0 "
-        "and a cosine near 1.",
+        "near 0 and a cosine near 1.",
     ),
     method=METHOD,
     deadline_s=7200.0,

@@ -58,7 +58,7 @@ def _eigenvalues(estimates: Sequence[Estimate]) -> Chart | None:
         alt="Eigenvalues of the Laplacians of dense attention and of SSA against their index, on logarithmic axes, with k marked.",
         takeaway=f"{sentence(cell_text(first))}. λ₁ = 0 is not drawn. The graphs are symmetrised, (W + Wᵀ)/2, which algorithm 2 does not "
         "do. "
-        "Not re-weighted, a sampled edge stands for itself alone: clusters that hold together by many weak edges come loose, λ₂ … λ_k fall.",
+        "Not re-weighted, a sampled edge stands for itself alone: clusters held together by many weak edges come loose, λ₂ … λ_k fall.",
     )
 
 
