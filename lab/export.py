@@ -16,6 +16,7 @@ import typing
 import uuid
 import zipfile
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -295,10 +296,21 @@ def _load_records(data: bytes, run_id: str, declared: Workload, plan: Plan, name
     empty = [""] * len(rows)
     dimensions = {name: parse_scalars(columns.get(name, empty)) for name in declared.dimensions}
     cells = _cells(plan, names)
+    known = fields(plan.model)
+
+    @cache
+    def canonical(name: str, text: str) -> str:
+        """The text that this version writes for the same value."""
+        try:
+            return known[name].text(known[name].parse(text)) if text else text
+        except ParameterError:
+            return text
+
     records = []
     for index, row in enumerate(rows):
         try:
-            cell = cells.get(tuple(parse_text(text) for text in row[len(row) - len(names) :]))
+            texts = zip(names, row[len(row) - len(names) :], strict=True)
+            cell = cells.get(tuple(canonical(name, parse_text(text)) for name, text in texts))
             if cell is None:
                 raise CsvError("the parameters are not those of the manifest")
             # An empty cell is an empty text: records of one workload have all of its dimensions.

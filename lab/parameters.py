@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticUndefined
 
 MAX_CELLS = 64  # of one sweep: a run is meant to end while somebody watches
+ALL = "all"  # the text of every choice at once: a list of many names in each row would be most of a file
 MAX_TEXT = 400  # characters of one value given as text; longer ones are hostile or a mistake
 
 Scale = Literal["linear", "log2"]
@@ -98,7 +99,7 @@ class Field:
         if self.kind == "choice":
             return "one of " + ", ".join(self.options)
         if self.kind == "choices":
-            return "one or more, each once, of " + ", ".join(self.options)
+            return "one or more, each once, of " + ", ".join(self.options) + (f", or {ALL}" if len(self.options) > 1 else "")
         word = "a whole number" if self.kind == "int" else "a number"
         low, high = self.minimum, self.maximum
         unit = f" {self.unit}" if self.unit else ""
@@ -137,15 +138,17 @@ class Field:
             if text not in self.options:
                 raise refused
             return text
+        if text == ALL:
+            return self.options
         items = tuple(item.strip() for item in text.split(","))
         if any(item not in self.options for item in items) or len(set(items)) != len(items):
             raise refused
         return items
 
     def text(self, value: Any) -> str:
-        """The canonical text of one value; ``parse(text(v)) == v``."""
+        """The canonical text of one value; ``parse(text(v)) == v``, where all choices are in the order of ``options``."""
         if self.kind == "choices":
-            return ",".join(value)
+            return ALL if len(value) == len(self.options) > 1 else ",".join(value)
         if self.kind == "bool":
             return "true" if value else "false"
         return _plain(value) if self.kind in ("int", "float") else str(value)

@@ -113,9 +113,15 @@ def test_texts_replace_a_preset_and_keep_the_rest():
     assert plan.values["rate"] == (0.25,)
 
 
+def in_order(functions):
+    """All choices at once are written as "all", which is read in the order of the options."""
+    options = fields(Example)["functions"].options
+    return options if len(functions) == len(options) else tuple(functions)
+
+
 plans = st.builds(
     lambda n, rate, dtype, functions, shuffle: Plan.of(
-        Example, {"n": n, "rate": rate, "dtype": dtype, "functions": tuple(functions), "shuffle": shuffle}
+        Example, {"n": n, "rate": rate, "dtype": dtype, "functions": in_order(functions), "shuffle": shuffle}
     ),
     st.lists(st.integers(4, 1 << 20), min_size=1, max_size=3, unique=True),
     st.lists(st.floats(0, 1), min_size=1, max_size=2, unique_by=repr),
@@ -130,6 +136,14 @@ def test_a_plan_survives_text_and_json(plan):
     assert Plan.parse(Example, plan.texts()) == plan
     assert Plan.from_json(Example, json.loads(json.dumps(plan.to_json()))) == plan
     assert Plan.from_json(Example, plan.to_json()).cells == plan.cells
+
+
+def test_all_choices_have_a_short_text():
+    info = fields(Example)["functions"]
+    assert info.text(tuple(reversed(info.options))) == "all"
+    assert info.parse("all") == info.options
+    assert info.text(info.options[:1]) == info.options[0]
+    assert "or all" in info.allowed
 
 
 json_values = st.recursive(
