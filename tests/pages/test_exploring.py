@@ -56,7 +56,7 @@ def test_values_of_the_section_survive_another_run_and_another_page(finished: Ap
 def test_a_recorded_run_is_evaluated_in_the_same_way(
     finished: AppTest, open_page: Callable[..., AppTest], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results, "recorded", lambda name: results.of_run(store.runs()[0].id))
+    monkeypatch.setattr(results, "recordings", lambda name: {"": results.of_run(store.runs()[0].id)})
     page = open_page("smoothing")
     assert "Recorded run" in [found.value for found in page.header]
     page.slider(key=WINDOW).set_value(3).run()

@@ -213,7 +213,7 @@ EXPLORE = Explore(
         title="a loss curve of your own",
         columns={"step": "number of the step, rising", "loss": "loss at that step"},
         parse=uploaded,
-        example="step,loss\n1,2.31\n2,2.27\n3,2.19\n4,2.22\n",
+        example="".join(["step,loss\n", *(f"{step},{2.3 / step**0.5:.3f}\n" for step in range(1, 41))]),
         max_bytes=1 << 20,
     ),
 )

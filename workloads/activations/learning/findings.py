@@ -86,7 +86,7 @@ def _loss(claim: Claim, arm: str, baselines: tuple[str, ...], task: str, estimat
     ways: tuple[tuple[Comparison, str], ...] = (("published", AS_PUBLISHED), ("published", SAME_START), ("best", OWN_RATE))
     measured = []
     for comparison, recipe in ways:
-        own = [e for e in estimates if (e.protocol, e.implementation, e.dimensions["task"]) == ("published", recipe, task)]
+        own = [e for e in estimates if (e.protocol, e.implementation, e.dimensions.get("task")) == ("published", recipe, task)]
         ratios = [e for e in own if (e.statistic, e.metric, e.arm) == ("ratio", PUBLISHED_LOSS, arm) and e.baseline_arm in baselines]
         measured += [_lower(claim, comparison, e, task, estimates) for e in ratios]
         if not ratios:
