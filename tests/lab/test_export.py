@@ -140,7 +140,7 @@ def test_a_record_row() -> None:
     plan = Plan.of(Choices, {"n": [1024, 4096], "rate": -0.5})
     data = export.bundle(view_of([(1, record(value=0.1, repeat=3, seed=7, dimensions={"step": 2, "cache": "cold"}))], plan))
     (row,) = rows(data["records.csv"])
-    written = 'run-1,toy,sound,new,technique,eager,cpu,float32,latency_s,0.1,s,3,7,,2,cold,4096,-0.5,plain,all,true,0'
+    written = "run-1,toy,sound,new,technique,eager,cpu,float32,latency_s,0.1,s,3,7,,2,cold,4096,-0.5,plain,all,true,0"
     assert list(row.values()) == next(csv.reader([written]))
 
 
