@@ -411,9 +411,9 @@ def _table_rows(table: Claim, cells: Sequence[Claim], found: Mapping[str, Sequen
             by_cell[cell.id].append(row)
         absent = [cell for cell in cells if not any(cell is other for other, _ in judged)]
         rows = [*judged, *((cell, _unmeasured(cell, evidence)) for cell in absent)]
-        summaries.append(_table_row(table, rows, key, sum(m.ci_low is not None for _, m in family), evidence))
+        summaries.append(_table_row(table, rows, key, sum(m.ci_low is not None for _, m in family)))
     if not keys:
-        summaries = [_table_row(table, [(cell, _unmeasured(cell, evidence)) for cell in cells], ("", ""), 0, evidence)]
+        summaries = [_table_row(table, [(cell, _unmeasured(cell, evidence)) for cell in cells], ("", ""), 0)]
     return [*summaries, *(row for cell in cells for row in by_cell[cell.id] or [_unmeasured(cell, evidence)])]
 
 
@@ -461,8 +461,8 @@ def _judge_family(family: Sequence[tuple[Claim, Measured]], evidence: Evidence) 
     ]
 
 
-def _table_row(table: Claim, rows: Sequence[tuple[Claim, Verdict]], key: tuple[Any, Any], adjusted: int, evidence: Evidence) -> Verdict:
-    """The row of a table: how many cells got which verdict, and the worst cell."""
+def _table_row(table: Claim, rows: Sequence[tuple[Claim, Verdict]], key: tuple[Any, Any], adjusted: int) -> Verdict:
+    """The row of a table: how many cells got which verdict, and the worst cell with its evidence."""
     counts = Counter(_word(row.verdict) for _, row in rows)
     counted = ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])
     worst, row = min(rows, key=lambda item: (_WORST_FIRST.index(_word(item[1].verdict)), _share_of_claim(*item)))
@@ -478,7 +478,7 @@ def _table_row(table: Claim, rows: Sequence[tuple[Claim, Verdict]], key: tuple[A
         reason += f" The intervals are adjusted for {adjusted} cells by Holm's procedure."
     metrics = {row.metric for _, row in rows if row.metric}
     metric = metrics.pop() if len(metrics) == 1 else ""
-    return Verdict(table.id, table.source, key[0], key[1], metric, None, None, None, None, verdict, reason, evidence.text())
+    return Verdict(table.id, table.source, key[0], key[1], metric, None, None, None, None, verdict, reason, row.evidence)
 
 
 def _word(verdict: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -428,6 +429,11 @@ def test_a_table_counts_its_cells_and_names_the_worst() -> None:
     assert table.verdict == "contradicted"
     assert table.reason.startswith("3 cells: 1 contradicted, 2 reproduced. Worst: act-gating-zeta (ZetaLn2 can gate). Measured −1.2")
     assert (table.claimed, table.measured, table.ci_low, table.ci_high) == (None, None, None, None)
+
+
+def test_a_table_rests_on_the_evidence_of_its_worst_cell() -> None:
+    table, *_ = rows_of(("act-gating",), exact("act-gating-gelu", 0.75), replace(exact("act-gating-zeta", -1.2), data="random tokens"))
+    assert table.evidence == "Some CPU; random tokens; 2026-11-21"
 
 
 def test_a_table_with_unmeasured_cells_is_not_reproduced() -> None:

@@ -30,11 +30,13 @@ from workloads.spectral_sparse_attention.series import (
     SPEED,
     SSA,
     TABLE6,
+    TEXT,
     TRUE_CLUSTERS,
     UNCLUSTERED,
 )
 
 PLANTED = ("planted", "planted_qk")
+GENERATED = "generated tokens"
 ROUNDING = 1e-9  # a bend below this is rounding
 FITTED_LENGTHS = 5  # the longest sequences of a sweep, through which the exponent of time is fitted: short ones measure launches
 WAYS: tuple[tuple[Protocol, Comparison], ...] = (("published", "published"), ("sound", "best"))
@@ -539,7 +541,14 @@ def _support(claim: Claim, value: float) -> float:
 
 
 def measure(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
-    """What the summary of one run says of ``claim``."""
+    """What the summary of one run says of ``claim``, and on which data."""
+    # The text model's own part bears on no claim; where nothing else used text, a text among the run's data is no evidence.
+    on_text = any(e.dimensions.get("data") == TEXT and e.dimensions.get("part") != TEXT for e in estimates)
+    found = _measured_of(claim, estimates)
+    return found if on_text else [replace(m, data=m.data or GENERATED) for m in found]
+
+
+def _measured_of(claim: Claim, estimates: Sequence[Estimate]) -> list[Measured]:
     match claim.id.split("-"):
         case ["ssa", "speedup", n]:
             return _speed_at(claim, estimates, int(n))

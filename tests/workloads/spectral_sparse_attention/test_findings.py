@@ -314,3 +314,10 @@ def test_the_measured_threshold_is_the_lowest_q_above_which_all_cosines_are_good
     assert threshold(data("a", 0.05, 0.9) + data("b", 0.2, 0.6)) is None
     assert threshold(data("a", 0.05, 0.9)) is None
     assert math.isclose(threshold(data("a", 0.01, 0.95) + data("b", 0.3, 0.9)), 0.01)
+
+
+@pytest.mark.parametrize(("data", "said"), [("planted", "generated tokens"), ("text", "")])
+def test_the_text_models_data_is_no_evidence_of_what_generated_tokens_showed(data, said):
+    speed = [replace(e, dimensions={**e.dimensions, "data": data}) for e in race(4096, 1.0, 2.0, 0.5, 1.0)]
+    text = [estimate("text", SSA, "perplexity", 5.0, data="text")]
+    assert {m.data for m in measure(claims()["ssa-speedup-4096"], [*speed, *text])} == {said}
