@@ -194,8 +194,9 @@ def _ended(run: Run, found: Results) -> None:
 def _recorded_label(found: Results) -> None:
     manifest = found.view.manifest
     hardware, date = manifest.get("hardware", "unknown hardware"), formatting.date(str(manifest.get("started_at", "")))
+    early = "" if found.view.status == "finished" else " The run was ended early: what it had measured by then is shown."
     st.info(
-        plain(f"Recorded on {hardware}, {date}. Not measured on this machine: press Run for that."),
+        plain(f"Recorded on {hardware}, {date}.{early} Not measured on this machine: press Run for that."),
         icon=":material/inventory_2:",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -61,6 +62,19 @@ def test_a_recorded_run_is_evaluated_in_the_same_way(
     assert "Recorded run" in [found.value for found in page.header]
     page.slider(key=WINDOW).set_value(3).run()
     assert numbers(page) == [["0", "smoothed", "1.01 ms"]]  # the mean of 1, 1.01 and 1.02 ms
+
+
+def test_a_recorded_run_that_was_ended_early_says_so(
+    finished: AppTest, open_page: Callable[..., AppTest], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = results.of_run(store.runs()[0].id)
+    assert whole is not None
+    for status, said in (("finished", False), ("cancelled", True)):
+        recorded = results.Results(replace(whole.view, status=status))
+        monkeypatch.setattr(results, "recordings", lambda name, recorded=recorded: {"": recorded})
+        page = open_page("smoothing")
+        (label,) = [found.value for found in page.info if "Recorded on" in found.value]
+        assert ("ended early" in label) is said
 
 
 def test_values_that_do_not_fit_together_are_one_line_in_place_of_the_charts(finished: AppTest) -> None:
