@@ -42,6 +42,18 @@ def epoch_s(cell: EntropyStoppingParameters, models: int, items: int, device_kin
     return steps * STEP_S[device_kind] + 6 * models * items * parameter_count(cell) / FLOP_PER_S[device_kind]
 
 
+def step_flop(cell: EntropyStoppingParameters) -> int:
+    """Operations of one training step of the models that train together: 6 per parameter, place it is used at and example.
+
+    The CNN uses its first convolution (8 kernels of 9) at every value of an image and its second (16 of 72) at every fourth.
+    """
+    used = parameter_count(cell)
+    if cell.model == "cnn":
+        values = sizes(cell)[3]
+        used += 8 * 9 * values + 16 * 72 * (values // 4)
+    return 6 * max(cell.seeds, TUNING_MODELS) * cell.batch_size * used
+
+
 def part_durations_s(cell: EntropyStoppingParameters, device_kind: DeviceKind) -> dict[str, float]:
     """Estimated seconds of each part of a cell, in order."""
     train, validation, test, _ = sizes(cell)

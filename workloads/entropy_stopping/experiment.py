@@ -11,6 +11,7 @@ from lab.measuring import sampling_of, within
 from lab.records import Event, Phase, Progress
 from lab.training.energy import evaluation_arm, step_arm
 from lab.training.optimisers import Adam
+from lab.training.threads import one_thread
 from lab.workload import Context
 from workloads.entropy_stopping import costs
 from workloads.entropy_stopping.examples import Examples, examples
@@ -19,6 +20,8 @@ from workloads.entropy_stopping.parameters import EntropyStoppingParameters
 from workloads.entropy_stopping.recording import Recorder
 from workloads.entropy_stopping.studies import Sound, published
 from workloads.entropy_stopping.training import Trainer, evaluation
+
+FLOP_WORTH_SHARING = 2e8  # of one training step of all models: below it two threads mostly wait for each other
 
 
 def run(params: EntropyStoppingParameters, context: Context) -> Iterator[Event]:
@@ -36,11 +39,14 @@ def run(params: EntropyStoppingParameters, context: Context) -> Iterator[Event]:
         start_s, done_s = done_s, done_s + parts[name]
         return within(events, start_s / total_s, done_s / total_s)
 
+    small = context.device_kind == "cpu" and costs.step_flop(params) < FLOP_WORTH_SHARING
     if "published" in params.protocols:
-        yield from placed("published", published(params, data, context))
+        with one_thread(small):
+            yield from placed("published", published(params, data, context))
     if "sound" in params.protocols:
         sound = Sound(params, data, context)
-        yield from placed("sound", sound.train())
+        with one_thread(small):
+            yield from placed("sound", sound.train())
         yield from placed("cost", cost(params, data, context, sound.trainer))
         yield from placed("test", sound.test())
     yield Progress(1.0, params.model)

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-import torch
-
+from lab.training.threads import one_thread
 from lab.workload import Context
 
 SMALL_TOKENS = 1 << 14  # of one training step, all models together; width 28 or 32
 
 
-@contextmanager
-def small_work(tokens: int, context: Context) -> Iterator[None]:
+def small_work(tokens: int, context: Context) -> AbstractContextManager[None]:
     """Within the block a CPU trains steps of up to :data:`SMALL_TOKENS` tokens on one thread.
 
-    On two idle cores that costs a third of the time at most. Beside other work it saves most of it: threads that share an operation of
-    some microseconds wait at its end for whichever of them is not running. It changes no result that is timed: the training step of the
-    published models, which is, keeps the run's threads.
+    It changes no result that is timed: the training step of the published models, which is, keeps the run's threads.
     """
-    threads = torch.get_num_threads()
-    if context.device_kind == "cpu" and tokens <= SMALL_TOKENS:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    return one_thread(context.device_kind == "cpu" and tokens <= SMALL_TOKENS)

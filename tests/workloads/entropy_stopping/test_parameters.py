@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.parameters import ParameterError, Plan
+from workloads.entropy_stopping import costs
 from workloads.entropy_stopping.parameters import EntropyStoppingParameters
 from workloads.entropy_stopping.rules import Plateau
 
@@ -39,3 +40,9 @@ def test_the_published_thresholds_are_always_evaluated_beside_the_fixed_one() ->
 def test_lengths_end_with_the_full_budget() -> None:
     (cell,) = plan(schedules="4").cells
     assert cell.lengths == (8, 15, 22, 30)  # 7.5 and 22.5 round to even
+
+
+def test_operations_of_a_step_by_hand():
+    # One MLP 64 → 128 → 10 has 64 · 128 + 128 + 128 · 10 + 10 = 9,610 parameters, the difference of two 19,220; 8 models are tuned
+    # together on 128 examples each: 6 · 8 · 128 · 19,220.
+    assert costs.step_flop(EntropyStoppingParameters()) == 118_087_680

@@ -8,6 +8,7 @@ import torch
 
 from lab.measuring import within
 from lab.records import Event
+from lab.training.threads import one_thread
 from lab.workload import Context
 from workloads.activations.learning import costs
 from workloads.activations.learning.published import published
@@ -25,12 +26,10 @@ def run(params: ActivationParameters, context: Context) -> Generator[Event, None
     parts = {"published": published, "sound": comparisons, "joules": joules}
     seconds = costs.parts_s(params, context.device_kind)
     done, total = 0.0, sum(seconds.values())
-    if costs.largest_step_flop(params) < FLOP_WORTH_SHARING:
-        torch.set_num_threads(1)
     try:
-        for name, own in seconds.items():
-            yield from within(parts[name](params, context), done / total, (done + own) / total)
-            done += own
+        with one_thread(costs.largest_step_flop(params) < FLOP_WORTH_SHARING):
+            for name, own in seconds.items():
+                yield from within(parts[name](params, context), done / total, (done + own) / total)
+                done += own
     finally:
         torch.set_flush_denormal(False)  # what is timed after this computes as any program does
-        torch.set_num_threads(context.threads)
