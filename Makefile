@@ -13,7 +13,7 @@ run: $(READY)  ## open the lab in the browser
 
 test: $(READY_DEV) chromium  ## everything: lint, unit and property tests, kernels under Triton's interpreter, headless Chromium
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not browser and not interpreter"
+	$(BIN)/pytest -n 2 -m "not browser and not interpreter"
 	TRITON_INTERPRET=1 $(BIN)/pytest -m interpreter
 	$(BIN)/pytest -n 2 -m browser
 

@@ -1,6 +1,30 @@
-"""Settings of every test: properties have no time limit of their own (pytest-timeout ends what hangs), and repeat the same examples."""
+"""Settings of every test: properties have no time limit of their own (pytest-timeout ends what hangs), and repeat the same examples.
 
+On several processes the contract tests of one workload stay together: a second process would have to make its runs again.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("lab", deadline=None, derandomize=True)
 settings.load_profile("lab")
+
+CONTRACT = re.compile(r"tests/workloads/test_contract\.py::.*\[([^\]]+)\]$")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One work unit per workload of the contract tests, one per test otherwise."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByContract(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            found = CONTRACT.search(nodeid)
+            return found.group(1) if found else nodeid
+
+    return ByContract(config, log)

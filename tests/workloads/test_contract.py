@@ -118,11 +118,7 @@ def home(tmp_path_factory):
     return tmp_path_factory.mktemp("home")
 
 
-# One process runs all that needs the same view: a second one would have to make the view again.
-VIEWS = [pytest.param(key, marks=pytest.mark.xdist_group(key)) for key in sorted(SMALLEST)]
-
-
-@pytest.fixture(scope="module", params=VIEWS)
+@pytest.fixture(scope="module", params=sorted(SMALLEST))
 def view(request, home):
     """One finished smallest run of each workload and mode."""
     declared = workloads()[request.param.partition("/")[0]]
