@@ -13,6 +13,7 @@ Any process may call :meth:`Store.ingest`: events are keyed by (run, seq), so re
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import json
 import os
@@ -22,6 +23,7 @@ import shutil
 import sqlite3
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,7 @@ from typing import Any, Literal
 import platformdirs
 
 from lab.device_lock import exclusive
+from lab.listing import ORDERS, Filter, Listed, Listing, Order
 from lab.parameters import ParameterError, Plan
 from lab.records import Record, RunView, StoredRecord
 from lab.worker import EVENTS_FILE
@@ -41,10 +44,12 @@ DEFAULT_MAX_RUNS = 2000
 MAX_REMOVED = 20  # at once: more would keep other processes from writing for too long
 OPENING_ROWS = 1000  # runs read when a store is opened
 NOTICE_SHARE = 0.9  # of the limit, from which on readers are told
-DATABASE_VERSION = 2  # PRAGMA user_version; raised when a table changes, with a step in _MIGRATIONS
+DATABASE_VERSION = 3  # PRAGMA user_version; raised when a table changes, with a step in _MIGRATIONS
 BUSY_TIMEOUT_S = 10.0
 RUN_ID_PATTERN = r"[0-9]{8}-[0-9]{6}-[0-9a-z]{6}"  # what new_run_id makes
 MAX_REASON = 500  # characters
+MAX_NAME = 100  # characters of the name that a reader gives a run
+MAX_NOTE = 2000  # characters
 INGEST_BYTES = 8 << 20  # read at once
 
 Status = Literal["queued", "running", "finished", "cancelled", "failed", "interrupted"]
@@ -73,7 +78,11 @@ CREATE TABLE runs (
     manifest         TEXT NOT NULL,
     reserve          BLOB DEFAULT (zeroblob(1024)),      -- given up at the end, so that an ending fits where nothing else does
     ingested_bytes   INTEGER NOT NULL DEFAULT 0,         -- of events.jsonl
-    pinned           INTEGER NOT NULL DEFAULT 0          -- 1: never removed
+    pinned           INTEGER NOT NULL DEFAULT 0,         -- 1: never removed by the limit
+    name             TEXT NOT NULL DEFAULT '',           -- what a reader calls the run
+    note             TEXT NOT NULL DEFAULT '',
+    session          TEXT NOT NULL DEFAULT '',           -- the browser session that queued it, opaque; '': the command line
+    hardware         TEXT NOT NULL DEFAULT ''            -- of the manifest, for lists
 );
 CREATE INDEX runs_by_status ON runs (status);
 CREATE INDEX runs_by_workload ON runs (workload, ticket);
@@ -95,7 +104,18 @@ ALTER TABLE runs ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX runs_by_workload ON runs (workload, ticket);
 CREATE INDEX runs_removable ON runs (ticket) WHERE pinned = 0 AND status NOT IN ('queued', 'running');
 """,
+    2: """
+ALTER TABLE runs ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN note TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN session TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN hardware TEXT NOT NULL DEFAULT '';
+UPDATE runs SET hardware = coalesce(json_extract(manifest, '$.hardware'), '') WHERE json_valid(manifest);
+""",
 }
+_LISTED = ", ".join(field.name for field in dataclasses.fields(Listed))
+EVERYTHING = Filter()
+_UNSHOWN = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: controls, halves of pairs, separators of lines and paragraphs
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # change the direction of what follows
 _REMOVABLE = "pinned = 0 AND status NOT IN ('queued', 'running')"  # as the index has it, or it would not be used
 
 
@@ -118,7 +138,8 @@ class Run:
 
     ``queue_place`` counts the runs before a queued run that need one of its devices, 0 for a running one, None after the end.
     ``progress`` is the share done of the whole run, 0 to 1; ``cell`` of ``n_cells`` counts the sweep from 0; ``phase``, ``phase_detail``
-    and ``message`` are the latest words of the worker. Times are seconds since 1970 UTC, for display. A ``pinned`` run is never removed.
+    and ``message`` are the latest words of the worker. Times are seconds since 1970 UTC, for display. The limit never removes a
+    ``pinned`` run. ``name`` and ``note`` are the reader's own words, "" where there are none.
     """
 
     id: str
@@ -142,6 +163,8 @@ class Run:
     n_cells: int
     cancel_requested: bool
     pinned: bool = False
+    name: str = ""
+    note: str = ""
 
     @property
     def active(self) -> bool:
@@ -232,6 +255,7 @@ class Store:
         db = sqlite3.connect(self.database, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
             db.row_factory = sqlite3.Row
+            db.create_function("casefold", 1, str.casefold, deterministic=True)
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
             version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -282,6 +306,23 @@ class Store:
         else:
             rows = self._rows("SELECT * FROM runs WHERE workload = ? ORDER BY ticket DESC LIMIT ?", workload, limit)
         return [self._read(row) for row in rows]
+
+    def listing(self, wanted: Filter = EVERYTHING, order: Order = "newest", limit: int = 50, offset: int = 0) -> Listing:
+        """The runs that ``wanted`` lets through, ``limit`` of them from the ``offset``-th on, with how many there are in all."""
+        where, values = wanted.where()
+        with self._lock:
+            total = self._rows(f"SELECT count(*) FROM runs WHERE {where}", *values)[0][0]
+            sql = f"SELECT {_LISTED} FROM runs WHERE {where} ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?"
+            rows = self._rows(sql, *values, limit, offset)
+        return Listing([Listed(**{**row, "pinned": bool(row["pinned"])}) for row in map(dict, rows)], total)
+
+    def occurring(self, column: Literal["workload", "status", "preset", "hardware"]) -> list[str]:
+        """Every value of ``column`` that a stored run has, sorted; a filter has nothing else to offer."""
+        return [value for (value,) in self._rows(f"SELECT DISTINCT {column} FROM runs WHERE {column} != '' ORDER BY {column}")]
+
+    def n_active(self, session: str) -> int:
+        """How many queued and running runs the browser session ``session`` has ("": the command line)."""
+        return self._rows("SELECT count(*) FROM runs WHERE status IN ('queued', 'running') AND session = ?", session)[0][0]
 
     def events(self, run_id: str, after_seq: int = -1, kind: str | None = None) -> list[Event]:
         """The run's events with a sequence number above ``after_seq``, in order; of one kind or of all."""
@@ -347,6 +388,8 @@ class Store:
             n_cells=n_cells,
             cancel_requested=bool(row["cancel_requested"]),
             pinned=bool(row["pinned"]),
+            name=row["name"],
+            note=row["note"],
         )
 
     def _queue_place(self, row: sqlite3.Row) -> int | None:
@@ -370,10 +413,11 @@ class Store:
         owner_pid: int,
         owner_start: str,
         token: str | None = None,
+        session: str = "",
     ) -> tuple[str, bool]:
         """Queue a run; returns its id and whether it is new (False: a run with this ``token`` was there already).
 
-        ``manifest(run_id, created_at)`` gives the first manifest.
+        ``manifest(run_id, created_at)`` gives the first manifest. ``session`` tells browser sessions apart ("": the command line).
         """
         with self._write() as db:
             known = db.execute("SELECT id FROM runs WHERE token = ?", (token,)).fetchone()  # NULL equals nothing
@@ -383,6 +427,7 @@ class Store:
             while db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone():
                 run_id = new_run_id()
             created_at = time.time()
+            first = manifest(run_id, created_at)
             row = {
                 "id": run_id,
                 "token": token,
@@ -394,7 +439,9 @@ class Store:
                 "created_at": created_at,
                 "owner_pid": owner_pid,
                 "owner_start": owner_start,
-                "manifest": json.dumps(manifest(run_id, created_at)),
+                "manifest": json.dumps(first),
+                "session": session,
+                "hardware": _hardware(first),
             }
             db.execute(f"INSERT INTO runs ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
             self.folder(run_id).mkdir()  # inside the transaction: a row without its folder, or the reverse, cannot stay behind
@@ -412,7 +459,8 @@ class Store:
     def set_manifest(self, run_id: str, manifest: Mapping[str, Any]) -> None:
         """Keep what is known of the run's circumstances (plain JSON values)."""
         with self._write() as db:
-            db.execute("UPDATE runs SET manifest = ? WHERE id = ?", (json.dumps(manifest), run_id))
+            sql = "UPDATE runs SET manifest = ?, hardware = ? WHERE id = ?"
+            db.execute(sql, (json.dumps(manifest), _hardware(manifest), run_id))
 
     def end(self, run_id: str, status: Status, reason: str, ended_at: float) -> bool:
         """End an active run; returns False when it had ended already (the first ending stays)."""
@@ -441,6 +489,38 @@ class Store:
         if not changed:
             raise _unknown(run_id)
 
+    def describe(self, run_id: str, *, name: str | None = None, note: str | None = None) -> None:
+        """Give a run a name or a note; "" takes it away, None leaves it. White space around both goes.
+
+        Raises ParameterError, with nothing changed, for more than ``MAX_NAME`` or ``MAX_NOTE`` characters, for control characters
+        (a note may have several lines) and when there is no such run.
+        """
+        changes = {}
+        if name is not None:
+            changes["name"] = _words("name", name.strip(), MAX_NAME)
+        if note is not None:
+            changes["note"] = _words("note", note.replace("\r\n", "\n").strip(), MAX_NOTE, allowed="\n\t")
+        with self._write() as db:
+            if db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone() is None:
+                raise _unknown(run_id)
+            for column, text in changes.items():
+                db.execute(f"UPDATE runs SET {column} = ? WHERE id = ?", (text, run_id))
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run that has ended, pinned or not, with its folder and events.
+
+        Raises ParameterError when there is no such run (any more) or it has not ended, StoreError when its folder cannot be removed;
+        then the run stays.
+        """
+        with self._write() as db:  # asked inside: of two who delete it at once, one is told that it is gone
+            row = db.execute("SELECT status FROM runs WHERE id = ?", (run_id,)).fetchone()
+            if row is None:
+                raise _unknown(run_id)
+            if row["status"] in ACTIVE:
+                raise ParameterError("run", run_id, "a run that has ended; cancel it first", f"is {row['status']}")
+            if not self._remove(db, run_id):
+                raise StoreError(f"the folder {self.folder(run_id)} cannot be removed, so the run stays; remove it by hand and try again")
+
     def remove_oldest(self) -> list[str]:
         """Remove the oldest runs beyond the limit with their folders, a few at once; returns their ids. Active and pinned runs stay.
 
@@ -451,12 +531,18 @@ class Store:
             count = db.execute(f"SELECT count(*) FROM runs WHERE {_REMOVABLE}").fetchone()[0]
             excess = min(max(count - self.max_runs, 0), MAX_REMOVED)
             for (run_id,) in db.execute(f"SELECT id FROM runs WHERE {_REMOVABLE} ORDER BY ticket LIMIT ?", (excess,)).fetchall():
-                # The folder goes first: what a crash leaves is a run without its folder, which the next call removes.
-                if self._remove_folder(run_id):
-                    db.execute("DELETE FROM events WHERE run_id = ?", (run_id,))
-                    db.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+                if self._remove(db, run_id):
                     removed.append(run_id)
         return removed
+
+    def _remove(self, db: sqlite3.Connection, run_id: str) -> bool:
+        """Remove a run; False where its folder stays, and so the run."""
+        # The folder goes first: what a crash leaves is a run without its folder, which the next call removes.
+        if not self._remove_folder(run_id):
+            return False
+        db.execute("DELETE FROM events WHERE run_id = ?", (run_id,))
+        db.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+        return True
 
     def _remove_folder(self, run_id: str) -> bool:
         """Remove the run's folder; False where it is still there. Never touches anything but a real folder directly under <home>/runs."""
@@ -500,6 +586,19 @@ def _max_runs() -> int:
 
 def _unknown(run_id: str) -> ParameterError:
     return ParameterError("run", run_id, "the id of a run of this lab", "is unknown")
+
+
+def _hardware(manifest: Mapping[str, Any]) -> str:
+    return str(manifest.get("hardware") or "")
+
+
+def _words(field: str, text: str, longest: int, allowed: str = "") -> str:
+    """``text`` if it is short enough and nothing in it moves or hides other text."""
+    bad = next((c for c in text if c not in allowed and (unicodedata.category(c) in _UNSHOWN or c in _TURNING)), None)
+    if bad is not None or len(text) > longest:
+        problem = f"has {len(text):,} characters" if bad is None else f"has the control character U+{ord(bad):04X}"
+        raise ParameterError(field, text, f"at most {longest:,} characters, no control characters", problem)
+    return text
 
 
 def new_run_id(now_ns: int | None = None) -> str:

@@ -38,17 +38,26 @@ RECORD = {
 }
 
 
-def add(store: Store, locks: tuple[str, ...] = ("cpu",), token: str | None = None) -> str:
+def add(
+    store: Store,
+    locks: tuple[str, ...] = ("cpu",),
+    token: str | None = None,
+    session: str = "",
+    workload: str = "demo",
+    preset: str = "quick",
+    hardware: str = "",
+) -> str:
     run_id, _ = store.add(
-        workload="demo",
-        preset="quick",
+        workload=workload,
+        preset=preset,
         plan_json=WORKLOAD.plan().to_json(),
         device="cpu",
         locks=locks,
-        manifest=lambda run_id, created_at: {"run_id": run_id},
+        manifest=lambda run_id, created_at: {"run_id": run_id, **({"hardware": hardware} if hardware else {})},
         owner_pid=1,
         owner_start="mark",
         token=token,
+        session=session,
     )
     return run_id
 
