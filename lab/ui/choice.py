@@ -23,11 +23,11 @@ _RESERVED = ("preset", "device", "run")
 
 @dataclass(frozen=True)
 class Choice:
-    """One state of a page: ``texts`` holds every parameter as text; ``run_id`` is the run it shows, "" for none."""
+    """One state of a page: ``texts`` holds every parameter as text; ``run`` is the reference of the run it shows, "" for none."""
 
     device: str
     texts: Mapping[str, str]
-    run_id: str = ""
+    run: str = ""
 
     def plan(self, workload: Workload) -> Plan:
         """The validated plan. Raises ParameterError."""
@@ -35,7 +35,7 @@ class Choice:
 
     def edited(self, name: str, text: str) -> Choice:
         """This choice with one parameter changed; it no longer shows a run."""
-        return replace(self, texts={**self.texts, name: text}, run_id="")
+        return replace(self, texts={**self.texts, name: text}, run="")
 
     def preset(self, workload: Workload, kind: DeviceKind) -> str:
         """The preset whose values these are on ``kind``, or "custom"."""
@@ -43,7 +43,7 @@ class Choice:
 
     def query(self, workload: Workload, kind: DeviceKind) -> dict[str, str]:
         """The URL query: the run alone when one is shown (it knows its parameters), else preset, device and every value."""
-        return {"run": self.run_id} if self.run_id else self.settings_query(workload, kind)
+        return {"run": self.run} if self.run else self.settings_query(workload, kind)
 
     def settings_query(self, workload: Workload, kind: DeviceKind) -> dict[str, str]:
         """The URL query of the settings alone, which means the same on any machine."""
@@ -64,7 +64,7 @@ def read(workload: Workload, query: Mapping[str, Sequence[str]], kind: DeviceKin
     """The choice that a raw URL query asks for, and the first thing wrong with it.
 
     ``query`` maps each name to all values given for it. What is wrong is left at the quick preset's value, everything else is kept.
-    The query of a run is not looked up here: the choice carries its id.
+    The query of a run is not looked up here: the choice carries its reference.
     """
     known = fields(workload.parameters)
     problem: ParameterError | None = None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from lab import environment
+from lab.collection import Origin
 from lab.ui.page_state import PageState
 from lab.ui.results import Results
 
@@ -18,6 +20,11 @@ WHAT = {
     "records.csv": "Raw records",
     "manifest.json": "Manifest",
     "run.json": "Everything",
+}
+ORIGINS: Mapping[Origin, str] = {
+    "local": "This run, on this machine",
+    "imported": "This imported run, on this machine",
+    "recorded": "This recorded run, on any machine",
 }
 
 
@@ -42,13 +49,16 @@ def links(state: PageState, found: Results | None) -> None:
     """Permalinks of the run and of the settings, and the command that does the same without a browser."""
     address = st.context.url or ""
     settings = urlencode(state.choice.settings_query(state.workload, state.kind))
-    if state.choice.run_id:
-        st.caption("This run, on this machine")
-        st.code(f"{address}?{urlencode({'run': state.choice.run_id})}", language=None, wrap_lines=True)
+    if found is not None:
+        st.caption(
+            {"local": "This run, on this machine", "imported": "This imported run, on this machine"}.get(found.origin, "This recorded run")
+        )
+        st.code(f"{address}?{urlencode({'run': found.reference}, safe='/')}", language=None, wrap_lines=True)
     st.caption("These settings, on any machine")
     st.code(f"{address}?{settings}", language=None, wrap_lines=True)
     st.caption("The same from the command line")
-    command = found.view.manifest.get("command", "") if found is not None else ""
+    own = found is not None and found.reference == state.choice.run
+    command = found.view.manifest.get("command", "") if found is not None and own else ""
     st.code(command or _command(state), language=None, wrap_lines=True)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from lab import formatting
+from lab.collection import origin
 from lab.parameters import ParameterError, Plan
 from lab.store import Run
 from lab.ui import choice as choices
@@ -32,7 +33,8 @@ PRESET_HELP = (
 DEVICE_LABELS = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU"}
 RECENT_RUNS = 8
 KEEP_HELP = "The store holds a limited number of runs and removes the oldest first; a run that is kept is never removed."
-OWN, RECORDED = "The run on this machine", "The recorded run"  # the latter with its subject, where it has one
+# What can be shown; a recorded run with its subject, where it has one.
+OWN, IMPORTED, RECORDED = "The run on this machine", "The imported run", "The recorded run"
 
 
 def show(name: str) -> None:
@@ -53,7 +55,7 @@ def body(declared: Workload, latest: Run | None = None, findings: Callable[[Resu
     state.read_address()
     state.start_if_pressed()
     state.write_address()
-    run = server.store().run(state.choice.run_id) if state.choice.run_id else None
+    run = _shown_run(state)
     if run is not None and not run.active:
         state.run_ended()
     _set_up(state, run)
@@ -63,6 +65,18 @@ def body(declared: Workload, latest: Run | None = None, findings: Callable[[Resu
     else:
         _results(state, run or latest, findings)
     _recent(state)
+
+
+def _shown_run(state: PageState) -> Run | None:
+    """The run of this machine that the choice shows, if it shows one."""
+    reference = state.choice.run
+    if not reference or origin(reference) != "local":
+        return None
+    try:
+        return server.store().run(reference)
+    except ParameterError as error:
+        state.lose_run(error)
+        return None
 
 
 def _heading(declared: Workload) -> None:
@@ -137,25 +151,27 @@ def _device(state: PageState) -> None:
 
 def _cancel(state: PageState) -> None:
     state.own_rerun()
-    server.engine().cancel(state.choice.run_id)
+    server.engine().cancel(state.choice.run)
 
 
 # --- results ----------------------------------------------------------------------------------------------------------------------
 
 
 def _results(state: PageState, run: Run | None, findings: Callable[[Results], None] | None) -> None:
+    offered = {} if run is None else {OWN: results.of(run.id)}
+    reference = state.choice.run
+    if reference and origin(reference) == "imported":
+        offered[IMPORTED] = results.of(reference)
     recorded = results.recordings(state.workload.name)
-    own = None if run is None else results.of_run(run.id)
-    offered = {OWN: own} if own is not None else {}
     offered |= {f"{RECORDED}: {subject}" if subject else RECORDED: found for subject, found in recorded.items()}
-    st.header("Results" if own is not None or len(recorded) != 1 else "Recorded run", divider="gray")
-    found: Results | None = next(iter(offered.values()), None)
+    own = offered.get(OWN)
+    first = next((label for label, found in offered.items() if found.reference == reference), next(iter(offered), ""))
+    st.header("Results" if first != RECORDED or len(offered) > 1 else "Recorded run", divider="gray")
+    found: Results | None = offered.get(first)
     if len(offered) > 1:
-        # A choice made among the recorded runs must not hide a run of one's own that comes later.
-        key = state.key("show" if own is not None else "show recorded")
-        shown = st.segmented_control(
-            "Show", tuple(offered), default=next(iter(offered)), required=True, key=key, label_visibility="collapsed"
-        )
+        # Each run has a choice of its own: one made among the recorded runs must not hide a run of one's own that comes later.
+        key = state.key(f"show {reference or (run.id if run else '')}")
+        shown = st.segmented_control("Show", tuple(offered), default=first, required=True, key=key, label_visibility="collapsed")
         found = offered.get(shown, found)
     if found is None:
         st.info("Nothing has been run yet, and no run is recorded for this experiment. Press Run: results appear here as they arrive.")
@@ -169,13 +185,13 @@ def _results(state: PageState, run: Run | None, findings: Callable[[Results], No
     if found is own and run is not None:
         _ended(run, found)
     else:
-        _recorded_label(found)
+        _foreign_label(found)
     if found is own and run is not None:
         key = state.key(f"pin {run.id}")
         st.toggle("Keep this run", run.pinned, key=key, help=KEEP_HELP, on_change=lambda: server.store().pin(run.id, st.session_state[key]))
     if findings is not None:
         findings(found)
-    _findings(state, found, own=found is own)
+    _findings(state, found)
 
 
 def _ended(run: Run, found: Results) -> None:
@@ -191,18 +207,20 @@ def _ended(run: Run, found: Results) -> None:
     st.warning(plain(" ".join(part for part in (word, formatting.sentence(run.reason), kept) if part)), icon=":material/warning:")
 
 
-def _recorded_label(found: Results) -> None:
+def _foreign_label(found: Results) -> None:
+    """Where a run that was not made here comes from."""
     manifest = found.view.manifest
     hardware, date = manifest.get("hardware", "unknown hardware"), formatting.date(str(manifest.get("started_at", "")))
     early = "" if found.view.status == "finished" else " The run was ended early: what it had measured by then is shown."
-    st.info(
-        plain(f"Recorded on {hardware}, {date}.{early} Not measured on this machine: press Run for that."),
-        icon=":material/inventory_2:",
-    )
+    if found.origin == "imported":
+        said = f"Imported: measured on {hardware}, {date}, by whoever made the bundle; not checked by this machine.{early}"
+    else:
+        said = f"Recorded on {hardware}, {date}.{early} Not measured on this machine: press Run for that."
+    st.info(plain(said), icon=":material/inventory_2:")
 
 
-def _findings(state: PageState, found: Results, *, own: bool) -> None:
-    key = found.view.run_id if own else f"recorded:{found.view.run_id}"
+def _findings(state: PageState, found: Results) -> None:
+    key = found.reference
     if found.verdicts:
         st.subheader("Verdicts")
         st.markdown(plain(" · ".join(f"{count} {word}" for word, count in counts(found.verdicts))))
@@ -224,7 +242,7 @@ def _findings(state: PageState, found: Results, *, own: bool) -> None:
     with raw:
         _raw(found)
     with link:
-        links(state, found if own else None)
+        links(state, found)
 
 
 def _method(declared: Workload) -> None:
@@ -245,7 +263,7 @@ def _raw(found: Results) -> None:
 
 def _recent(state: PageState) -> None:
     """Earlier runs of this experiment on this machine, to open again."""
-    runs = [run for run in server.store().runs(RECENT_RUNS, state.workload.name) if run.id != state.choice.run_id]
+    runs = [run for run in server.store().runs(RECENT_RUNS, state.workload.name) if run.id != state.choice.run]
     if not runs:
         return
     with st.expander("Other runs of this experiment on this machine", icon=":material/history:"):

@@ -66,7 +66,7 @@ def _section(state: ExploreState, found: Results | None) -> None:
         return
     shown = drawn(state.workload, charts, {} if found is None else found.view.manifest)
     if shown:
-        figures(shown, state.key(found.view.run_id if found is not None else "no run"))
+        figures(shown, state.key(found.reference if found is not None else "no run"))
     else:
         st.caption("Nothing to draw for these settings.")
 

@@ -25,12 +25,12 @@ def panel(state: PageState) -> None:
 
 def _panel(state: PageState) -> None:
     server.engine().recover()  # a run of a process that died would else look active for ever
-    run = server.store().run(state.choice.run_id)
+    run = server.store().run(state.choice.run)
     if not run.active:
         state.own_rerun()
         st.rerun()
     st.progress(min(max(run.progress, 0.0), 1.0), text=plain(standing(run)))
-    found = results.of_run(run.id)
+    found = results.of(run.id)
     ratios = [e for e in found.estimates if e.statistic == "ratio" and e.mean is not None and e.implementation == e.baseline_implementation]
     with st.container(horizontal=True):
         st.metric("Elapsed", elapsed(run), border=True, width=150, height="stretch")

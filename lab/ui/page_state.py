@@ -13,10 +13,11 @@ from dataclasses import replace
 import streamlit as st
 
 from lab import environment
+from lab.collection import origin
 from lab.parameters import ParameterError, Parameters
 from lab.store import StoreError
 from lab.ui import choice as choices
-from lab.ui import server
+from lab.ui import results, server
 from lab.ui.choice import Choice
 from lab.workload import DeviceKind, Workload
 
@@ -72,11 +73,11 @@ class PageState:
         if own_rerun or (not first and (not query or query == st.session_state.get(self.key("written")))):
             return
         found, problem = choices.read(self.workload, query, server.device_kind(query.get("device", ["auto"])[-1]))
-        if found.run_id:
+        if found.run:
             try:
-                found = self._of_run(found.run_id)
+                found = self._of_run(found.run)
             except ParameterError as error:
-                found, problem = replace(found, run_id=""), error
+                found, problem = replace(found, run=""), error
         self._take(found)
         st.session_state.pop(self.key("own"))
         st.session_state[self.key("problem")] = str(problem or "")
@@ -91,11 +92,24 @@ class PageState:
             st.query_params.from_dict(query)
         st.session_state[self.key("written")] = wanted
 
-    def _of_run(self, run_id: str) -> Choice:
-        run = server.store().run(run_id)
-        if run.workload != self.workload.name:
-            raise ParameterError("run", run_id, f"a run of {self.workload.name}; this one is of {run.workload}", "belongs to another page")
-        return Choice(environment.device_kind(run.device), run.plan.texts(), run.id)
+    def _of_run(self, reference: str) -> Choice:
+        """The choice that shows a run. Raises ParameterError when there is no such run of this workload."""
+        if origin(reference) == "local":
+            run = server.store().run(reference)
+            name, device, plan = run.workload, run.device, run.plan
+        else:
+            view = results.of(reference).view
+            name, device, plan = view.workload.name, str(view.manifest.get("device") or "auto"), view.plan
+        if name != self.workload.name:
+            raise ParameterError("run", reference, f"a run of {self.workload.name}; this one is of {name}", "belongs to another page")
+        kind = environment.device_kind(device)
+        # Evidence from a GPU must open without an error on a machine that has none.
+        return Choice("auto" if server.device_obstacle(kind) else kind, plan.texts(), reference)
+
+    def lose_run(self, error: ParameterError) -> None:
+        """The run shown is there no more (deleted elsewhere): its parameters stay."""
+        self._take(replace(self.choice, run=""))
+        st.session_state[self.key("problem")] = str(error)
 
     def own_rerun(self) -> None:
         """The coming rerun is the page's own: the browser may still send the address of before."""
@@ -117,7 +131,7 @@ class PageState:
         before = self.choice
         preset = before.preset(self.workload, self.kind)
         if preset == choices.CUSTOM:
-            self._take(replace(before, device=device, run_id=""))
+            self._take(replace(before, device=device, run=""))
         else:
             self._take(choices.from_preset(self.workload, preset, server.device_kind(device), device))
 
@@ -125,10 +139,10 @@ class PageState:
         """Go on with the values shown instead of those of a refused address."""
         self._take(self.choice)
 
-    def show_run(self, run_id: str) -> None:
+    def show_run(self, reference: str) -> None:
         """Show a run with its parameters, or with "" none."""
         try:
-            self._take(self._of_run(run_id) if run_id else replace(self.choice, run_id=""))
+            self._take(self._of_run(reference) if reference else replace(self.choice, run=""))
         except ParameterError as error:
             st.session_state[self.key("refusal")] = str(error)
 
@@ -152,7 +166,7 @@ class PageState:
         except (ParameterError, StoreError) as error:
             st.session_state[self.key("refusal")] = str(error)
         else:
-            self.choice = replace(self.choice, run_id=run_id)
+            self.choice = replace(self.choice, run=run_id)
 
     def _token(self) -> str:
         """One token for each choice the page has shown: it changes with any edit and when a run ends."""
@@ -164,7 +178,7 @@ class PageState:
 
     def _take(self, choice: Choice) -> None:
         """Make ``choice`` the page's state and forget what was said about the one before."""
-        if not choice.run_id:
+        if not choice.run:
             self.run_ended()
         self.choice = choice
         self.own_rerun()

@@ -8,21 +8,20 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from lab import charts, export
+from lab import charts, collection, export
+from lab import recordings as recorded_runs
 from lab.calibration import with_limits
 from lab.records import Chart, Estimate, RunView
 from lab.summary import summarise
 from lab.ui import server
 from lab.verdicts import Evidence, Verdict, verdicts
-from lab.workload import Workload, workload
+from lab.workload import Workload
 
 REFRESH_S = 1.0  # a live figure is drawn anew at most this often: oftener than a person can read it, it would only flicker
 KEPT_RUNS = 32
@@ -39,9 +38,18 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Results:
-    """A run with everything a page derives from it; each part is computed when it is first asked for."""
+    """A run with everything a page derives from it; each part is computed when it is first asked for.
+
+    ``reference`` is the run's name for :mod:`lab.collection`.
+    """
 
     view: RunView
+    reference: str
+
+    @property
+    def origin(self) -> collection.Origin:
+        """Where the run lies: of this machine, recorded, or imported."""
+        return collection.origin(self.reference)
 
     @property
     def workload(self) -> Workload:
@@ -115,7 +123,7 @@ class _Live:
             state = (run.last_seq, run.status)
             due = not run.active or time.monotonic() - self._read_at >= REFRESH_S
             if self._results is None or (state != self._state and due):
-                self._results = Results(server.store().view(self._run_id))
+                self._results = Results(server.store().view(self._run_id), self._run_id)
                 self._state, self._read_at = state, time.monotonic()
             return self._results
 
@@ -125,22 +133,24 @@ def _live(run_id: str) -> _Live:
     return _Live(run_id)
 
 
-def of_run(run_id: str) -> Results:
-    """The results of a run of this machine, so far. Raises ParameterError when there is no such run."""
-    return _live(run_id).results()
+def of(reference: str) -> Results:
+    """The results of a run, so far. Raises ParameterError when there is no such run."""
+    return _live(reference).results() if collection.origin(reference) == "local" else _settled(reference)
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner="Reading the run", max_entries=KEPT_RUNS)
+def _settled(reference: str) -> Results:
+    return Results(collection.view(server.store(), reference), reference)
+
+
+def forget(reference: str) -> None:
+    """Drop what is held of a run that was deleted."""
+    _live.clear(reference)
+    _settled.clear(reference)
+
+
 def recordings(workload_name: str) -> Mapping[str, Results]:
-    """The recorded runs of a workload by their subject, in the order of their folders; empty where it has none.
-
-    The subject is what follows the GPU in the folder's name: "" for ``recorded/h200``, "learning" for ``recorded/h200-learning``.
-    """
-    return {folder.name.partition("-")[2]: Results(export.load_recorded(folder)) for folder in _recorded_folders(workload_name)}
-
-
-def _recorded_folders(workload_name: str) -> list[Path]:
-    package = workload(workload_name).entry_point.partition(":")[0].rpartition(".")[0]
-    found = find_spec(package)
-    places = (found.submodule_search_locations or ()) if found else ()
-    return [path.parent for place in places for path in sorted(Path(place).glob("recorded/*/manifest.json"))]
+    """The recorded runs of a workload by what tells them apart: their subject, after the GPU's name where there are several GPUs."""
+    found = recorded_runs.recordings(workload_name)
+    several = len({item.gpu for item in found}) > 1
+    return {", ".join(filter(None, (item.gpu.upper() if several else "", item.subject))): of(item.reference) for item in found}

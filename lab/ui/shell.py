@@ -48,3 +48,8 @@ def with_page() -> list[Workload]:
 def page(workload: Workload) -> str:
     """The path of a workload's page, from the folder of the start page."""
     return f"pages/{workload.name}.py"
+
+
+def run_link(reference: str, workload: Workload) -> tuple[str, dict[str, str]]:
+    """Page and query that show the run called ``reference`` (``lab.collection``), a run of ``workload``: for ``st.page_link``."""
+    return ("pages/device.py" if workload.instrument else page(workload)), {"run": reference}

@@ -57,7 +57,7 @@ def test_values_of_the_section_survive_another_run_and_another_page(finished: Ap
 def test_a_recorded_run_is_evaluated_in_the_same_way(
     finished: AppTest, open_page: Callable[..., AppTest], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results, "recordings", lambda name: {"": results.of_run(store.runs()[0].id)})
+    monkeypatch.setattr(results, "recordings", lambda name: {"": results.of(store.runs()[0].id)})
     page = open_page("smoothing")
     assert "Recorded run" in [found.value for found in page.header]
     page.slider(key=WINDOW).set_value(3).run()
@@ -67,10 +67,10 @@ def test_a_recorded_run_is_evaluated_in_the_same_way(
 def test_a_recorded_run_that_was_ended_early_says_so(
     finished: AppTest, open_page: Callable[..., AppTest], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = results.of_run(store.runs()[0].id)
+    whole = results.of(store.runs()[0].id)
     assert whole is not None
     for status, said in (("finished", False), ("cancelled", True)):
-        recorded = results.Results(replace(whole.view, status=status))
+        recorded = results.Results(replace(whole.view, status=status), "recorded/smoothing/h200")
         monkeypatch.setattr(results, "recordings", lambda name, recorded=recorded: {"": recorded})
         page = open_page("smoothing")
         (label,) = [found.value for found in page.info if "Recorded on" in found.value]

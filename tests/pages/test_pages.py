@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from lab import export
 from lab.store import Store
 from lab.ui.text import plain
 from lab.workload import experiments
@@ -188,3 +189,46 @@ def test_a_run_of_another_experiment_is_not_shown(
 def test_pages_are_thin() -> None:
     for path in [ROOT / "app.py", *(ROOT / "pages").glob("*.py")]:
         assert len(Path(path).read_text().splitlines()) <= 10, path
+
+
+def test_a_recorded_run_can_be_linked_to_with_its_parameters(open_page: Callable[..., AppTest]) -> None:
+    reference = "recorded/activations/h200-learning"
+    page = open_page("activations", run=reference)
+    assert not page.exception
+    assert not page.error  # evidence from a GPU opens without complaint where there is none
+    assert address(page) == {"run": reference}
+    assert page.button_group(key=f"activations:show {reference}").value == "The recorded run: learning"
+    assert any("Recorded on" in found.value for found in page.info)
+    recorded = export.load_recorded(ROOT / "workloads" / "activations" / "recorded" / "h200-learning")
+    assert page.session_state["activations:choice"].texts == recorded.plan.texts()
+
+
+@pytest.mark.parametrize(
+    "reference", ["recorded/activations/../activations/h200", "recorded/", "imported/0123456789ab", "imported/../x", "nonsense"]
+)
+def test_a_run_that_does_not_exist_is_one_line(open_page: Callable[..., AppTest], reference: str) -> None:
+    page = open_page("activations", run=reference)
+    assert not page.exception
+    assert len(page.error) == 1
+    assert "run" in page.error[0].value
+
+
+def test_a_run_of_another_page_is_refused(open_page: Callable[..., AppTest]) -> None:
+    page = open_page("activations", run="recorded/fft_mixing/h200")
+    assert "belongs to another page" in page.error[0].value
+
+
+def test_a_run_deleted_elsewhere_is_said_and_its_parameters_stay(
+    open_page: Callable[..., AppTest], store: Store, until: Callable[[Callable[[], object]], None]
+) -> None:
+    page = open_page("demo", n="4096")
+    button(page, "Run").click().run()
+    run_id = address(page)["run"]
+    until(lambda: not store.run(run_id).active)
+    page.run()
+    with store._write() as db:
+        db.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+    page.run()
+    assert not page.exception
+    assert "is unknown" in page.error[0].value
+    assert page.text_input[0].value == "4096"
