@@ -31,6 +31,7 @@ from lab.parameters import ParameterError, Plan
 from lab.workload import PRESETS, DeviceKind, MemoryNeed, Workload
 
 PACKAGES = ("torch", "triton", "numpy", "scipy", "scikit-learn", "nvidia-ml-py", "streamlit")
+RECORDED_FILES = "workloads/*/recorded/**"
 COMMIT_VARIABLE = "EFFICIENCY_LAB_COMMIT"
 ENERGY_NOT_MEASURED = "not measured: the run has not said how"
 CLOCK_LIMITS = {  # bits of NVML's clocks event reasons
@@ -475,6 +476,7 @@ def _clocks(gpu: Gpu | None) -> dict[str, Any] | None:
 def _commit() -> tuple[str | None, str]:
     """The commit of the checkout this code runs from, with "-dirty" for local changes; None with the reason outside one.
 
+    Recorded runs are data: one that was recorded anew is no change of the code that records the next one.
     ``$EFFICIENCY_LAB_COMMIT`` says it for a copy that was taken to a machine without git.
     """
     told = os.environ.get(COMMIT_VARIABLE)
@@ -483,8 +485,12 @@ def _commit() -> tuple[str | None, str]:
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None, "not run from a git checkout"
-    commit = _output("git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
-    return (commit, "") if commit else (None, "git cannot be asked")
+    commit = _output("git", "-C", str(root), "rev-parse", "HEAD")
+    code = (".", f":(exclude,glob){RECORDED_FILES}")
+    changes = _output("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no", "--", *code)
+    if commit is None or changes is None:
+        return None, "git cannot be asked"
+    return f"{commit}-dirty" if changes else commit, ""
 
 
 def _output(*command: str) -> str | None:

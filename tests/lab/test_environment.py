@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -389,13 +389,23 @@ def test_outside_a_checkout_the_commit_is_missing_with_a_reason(tmp_path: Path, 
     assert environment._commit.__wrapped__() == (None, "not run from a git checkout")
 
 
-def test_the_commit_tells_local_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def git(*words: str) -> str:
+Git = Callable[..., str]
+
+
+@pytest.fixture
+def git(tmp_path: Path) -> Git:
+    """Runs git in an empty checkout of the test's own."""
+
+    def run(*words: str) -> str:
         command = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e@example.com", "-c", "commit.gpgsign=false", *words]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
+    run("init", "--quiet")
+    return run
+
+
+def test_the_commit_tells_local_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, git: Git) -> None:
     monkeypatch.setattr(environment, "__file__", str(tmp_path / "lab" / "environment.py"))
-    git("init", "--quiet")
     (tmp_path / "file").write_text("1")
     git("add", "file")
     git("commit", "--quiet", "-m", "first")
@@ -403,6 +413,19 @@ def test_the_commit_tells_local_changes(tmp_path: Path, monkeypatch: pytest.Monk
     assert environment._commit.__wrapped__() == (commit, "")
     (tmp_path / "file").write_text("2")
     assert environment._commit.__wrapped__() == (f"{commit}-dirty", "")
+
+
+def test_a_run_recorded_anew_is_no_change_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, git: Git) -> None:
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "lab" / "environment.py"))
+    recorded = tmp_path / "workloads" / "activations" / "recorded" / "h200" / "manifest.json"
+    recorded.parent.mkdir(parents=True)
+    recorded.write_text("{}")
+    git("add", ".")
+    git("commit", "--quiet", "-m", "first")
+    recorded.write_text("{ }")
+    (recorded.parent.parent / "h100").mkdir()
+    (recorded.parent.parent / "h100" / "manifest.json").write_text("{}")
+    assert environment._commit.__wrapped__() == (git("rev-parse", "HEAD"), "")
 
 
 # --- imports ------------------------------------------------------------------------------------------------------------------
