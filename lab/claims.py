@@ -95,6 +95,7 @@ class Claim:
         bound: "value" claims this value; "at_least" and "at_most" claim a threshold, everything beyond it included.
         chance: probability that a rank claim comes true by chance.
         note: contradictions in the sources and the lab's readings.
+        contradiction: the sources contradict each other or themselves about it; ``note`` says how.
         under_specified: the source leaves out settings that decide the result.
     """
 
@@ -119,6 +120,7 @@ class Claim:
     bound: Bound
     chance: float | None
     note: str
+    contradiction: bool
     under_specified: bool
 
     @property
@@ -156,6 +158,7 @@ class _Cell(BaseModel):
     bound: Bound | None = None
     chance: float | None = None
     note: str | None = None
+    contradiction: bool | None = None
     under_specified: bool | None = None
 
 
@@ -259,6 +262,7 @@ def _claim(row: _Row, own: _Cell, claim_id: str, citations: tuple[Citation, ...]
         bound=bound,
         chance=inherited("chance"),
         note=note,
+        contradiction=bool(inherited("contradiction")),
         under_specified=bool(inherited("under_specified")),
     )
 
@@ -275,6 +279,7 @@ def _check(claim: Claim) -> None:
     for citation in claim.citations:
         require(bool(citation.locator), f"does not say where in source {citation.source.key} it stands")
     require(bool(claim.statement and claim.claimed_text), "lacks its statement or the claimed text")
+    require(bool(claim.note) or not claim.contradiction, "has a contradiction and no note that says which")
     require(claim.better in ("higher", "lower"), "does not say which direction is better")
     require(claim.tolerance >= 0, "has a negative tolerance")
     require(claim.margin is None or claim.margin >= 0, "has a negative margin")
