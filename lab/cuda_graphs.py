@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lab.timing import Arm
+
+
+@contextlib.contextmanager
+def capturing(graph: Any, pool: Any, stream: Any) -> Iterator[None]:
+    """Captures what its body launches on ``stream`` into ``graph``, a ``torch.cuda.CUDAGraph`` with the memory ``pool``.
+
+    Raises whatever the body or the capture raises, for example for calls that wait for the device; random numbers can be drawn afterwards.
+    """
+    import torch
+
+    try:
+        with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+            yield
+    except BaseException:
+        # A capture that fails leaves the generator believing that it is being captured, and the next random number would raise.
+        generator = torch.cuda.default_generators[stream.device.index]
+        generator.graphsafe_set_state(generator.clone_state())
+        raise
 
 
 class CudaGraphs:
@@ -32,7 +52,7 @@ class CudaGraphs:
             with torch.cuda.stream(stream):
                 for i in range(3):  # lazy set-up (workspaces, autograd's buffers) must not fall into the capture
                     arm.call(i)
-                with torch.cuda.graph(graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"):
+                with capturing(graph, self._pool, stream):
                     for i in range(calls):
                         arm.call(i)
         except BaseException:

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lab.cuda_graphs import capturing
 from lab.parameters import ParameterError
 from lab.training.batches import Batches
 from lab.training.initialisation import n_models
@@ -188,7 +189,7 @@ class _Steps:
             with torch.cuda.stream(stream):
                 for _ in range(3):  # lazy set-up (workspaces, autograd's buffers) must not fall into the capture
                     self._eager(placed)
-                with torch.cuda.graph(graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"):
+                with capturing(graph, self._pool, stream):
                     losses = self._eager(placed)
         finally:
             torch.cuda.current_stream(indices.device).wait_stream(stream)
