@@ -463,15 +463,15 @@ def _judge_family(family: Sequence[tuple[Claim, Measured]], evidence: Evidence) 
 
 def _table_row(table: Claim, rows: Sequence[tuple[Claim, Verdict]], key: tuple[Any, Any], adjusted: int) -> Verdict:
     """The row of a table: how many cells got which verdict, and the worst cell with its evidence."""
-    counts = Counter(_word(row.verdict) for _, row in rows)
-    counted = ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])
-    worst, row = min(rows, key=lambda item: (_WORST_FIRST.index(_word(item[1].verdict)), _share_of_claim(*item)))
+    counts = Counter(word(row.verdict) for _, row in rows)
+    counted = ", ".join(f"{counts[name]} {name}" for name in WORDS if counts[name])
+    worst, row = min(rows, key=lambda item: (_WORST_FIRST.index(word(item[1].verdict)), _share_of_claim(*item)))
     verdict = row.verdict
     reason = f"{len(rows)} cells: {counted}."
     if counts[NOT_MEASURED] == len(rows):
         reason += f" {row.reason}"
     else:
-        if _word(verdict) == NOT_MEASURED:
+        if word(verdict) == NOT_MEASURED:
             verdict = INCONCLUSIVE  # what was measured bears the table out, but not all of it was measured
         reason += f" Worst: {worst.id} ({worst.label}). {row.reason}"
     if adjusted > 1:
@@ -481,7 +481,7 @@ def _table_row(table: Claim, rows: Sequence[tuple[Claim, Verdict]], key: tuple[A
     return Verdict(table.id, table.source, key[0], key[1], metric, None, None, None, None, verdict, reason, row.evidence)
 
 
-def _word(verdict: str) -> str:
+def word(verdict: str) -> str:
     """The verdict without its settings."""
     return REPRODUCIBLE if verdict.startswith(REPRODUCIBLE) else verdict
 
