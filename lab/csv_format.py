@@ -67,9 +67,9 @@ def _number(cell: str) -> int | float | None:
     """The number that :func:`number_cell` writes as ``cell``, None where there is none."""
     try:
         number: int | float = int(cell) if cell.lstrip("-").isdecimal() else float(cell)
-    except ValueError:
+        return number if math.isfinite(number) and repr(number) == cell else None
+    except (ValueError, OverflowError):  # no number; a whole one beyond all floats
         return None
-    return number if math.isfinite(number) and repr(number) == cell else None
 
 
 def parse_scalars(column: Sequence[str]) -> list[Scalar | None]:
@@ -94,18 +94,27 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
     return ("\n".join(lines) + "\n").encode("utf-8", "replace")
 
 
-def read_table(data: bytes) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a table. Raises CsvError unless it is UTF-8 CSV in which every row is as wide as the header."""
+def read_table(data: bytes, max_rows: int | None = None) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a table.
+
+    Raises CsvError unless it is UTF-8 CSV in which every row is as wide as the header, and as soon as it has more than ``max_rows`` rows.
+    """
+    rows: list[list[str]] = []
+    known: dict[str, str] = {}  # most cells repeat: each text is kept once
     try:
-        rows = list(csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True))
+        lines = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8", newline=""), strict=True)
+        header = next(lines, None)
+        if header is None:
+            raise CsvError("has no header")
+        for number, row in enumerate(lines, start=2):
+            if len(row) != len(header):
+                raise CsvError(f"row {number} has {len(row)} cells, the header {len(header)}")
+            if max_rows is not None and len(rows) == max_rows:
+                raise CsvError(f"has more than {max_rows:,} rows")
+            rows.append([known.setdefault(cell, cell) for cell in row])
     except (UnicodeDecodeError, csv.Error) as error:
         raise CsvError(f"is not UTF-8 CSV ({error})") from error
-    if not rows:
-        raise CsvError("has no header")
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) != len(rows[0]):
-            raise CsvError(f"row {number} has {len(row)} cells, the header {len(rows[0])}")
-    return rows[0], rows[1:]
+    return header, rows
 
 
 def number_columns(data: bytes, names: Sequence[str], min_rows: int = 1, max_rows: int = MAX_ROWS) -> dict[str, tuple[float, ...]]:

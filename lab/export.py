@@ -15,6 +15,7 @@ import os
 import typing
 import uuid
 import zipfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -232,44 +233,83 @@ def write(directory: Path, view: RunView) -> list[Path]:
 # --- and back ------------------------------------------------------------------------------------------------------------------
 
 
-def load_recorded(folder: Path) -> RunView:
-    """A run from a folder in export format. Summary and verdicts follow from its records, so only manifest.json and records.csv are read.
+def load_recorded(folder: Path, max_bytes: int = MAX_RECORDED_BYTES) -> RunView:
+    """A run from a folder in export format, see :func:`read`.
+
+    Raises RecordedError when one of the four files is missing or when they are larger than ``max_bytes`` together, too.
+    """
+    try:
+        sizes = {name: (folder / name).stat().st_size for name in FILES}
+        if sum(sizes.values()) > max_bytes:
+            raise RecordedError(f"the files take {sum(sizes.values())} bytes, at most {max_bytes} are allowed")
+        data = {name: (folder / name).read_bytes() for name in (MANIFEST, RECORDS)}
+    except OSError as error:
+        raise RecordedError(f"{Path(error.filename or folder).name}: cannot be read ({error.strerror})") from error
+    return read(data)
+
+
+def read(files: Mapping[str, bytes], max_rows: int | None = None) -> RunView:
+    """A run from its manifest.json and records.csv. Summary and verdicts follow from the records, so other files are not looked at.
 
     Parameters that the workload was given since then take their defaults, dimensions stay empty. Raises RecordedError when the files are
-    missing, larger than ``MAX_RECORDED_BYTES`` together, of another schema version, of an unknown workload, or do not fit the workload's
-    parameters and columns.
+    of another schema version, of an unknown workload, do not fit the workload's parameters and columns, or hold more than ``max_rows``
+    records.
     """
-    data = _read(folder)
-    try:
-        found = json.loads(data[MANIFEST].decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise RecordedError(f"{MANIFEST}: is not JSON ({error})") from error
+    found = read_json(MANIFEST, files[MANIFEST])
     declared, plan = _declared(found)
-    records = _load_records(
-        data[RECORDS], found["run_id"], declared, plan, [name for name in plan.values if name in found.get("parameters", {})]
-    )
+    names = [name for name in plan.values if name in found.get("parameters", {})]
+    records = _load_records(files[RECORDS], found["run_id"], declared, plan, names, max_rows)
     return RunView(found["run_id"], declared, plan, found, records, found["status"], found["reason"])
 
 
-def _read(folder: Path) -> dict[str, bytes]:
+def files_of(document: Any) -> dict[str, bytes]:
+    """manifest.json and records.csv out of the JSON document of a run (:func:`as_json`), for :func:`read`. Raises RecordedError."""
+    if not isinstance(document, dict) or not isinstance(document.get("manifest"), dict) or not isinstance(document.get("records"), list):
+        raise RecordedError("the JSON document holds no manifest and no records: it is not a run that was exported whole")
+    found, rows = document["manifest"], document["records"]
+    declared, plan = _declared(found)
+    given = rows[0] if rows and isinstance(rows[0], dict) else {}
+    dimensions = [name for name in declared.dimensions if name in given]
+    columns = [*RECORD_COLUMNS, *dimensions, *(f"p_{name}" for name in plan.values if name in found.get("parameters", {}))]
+    for index, row in enumerate(rows):
+        if not isinstance(row, dict) or sorted(row) != sorted(columns):
+            raise RecordedError(f"records: number {index + 1} has not the names of {declared.name}: {', '.join(columns)}")
+        for name, value in row.items():
+            allowed = int | float | None if name in _NUMBERS else Scalar | None
+            if not isinstance(value, allowed) or (isinstance(value, bool) and name in _NUMBERS):
+                raise RecordedError(f"records: {name} of number {index + 1} has another type than records have")
+    return {MANIFEST: _json(found), RECORDS: _csv(columns, rows)}
+
+
+def read_json(name: str, data: bytes) -> Any:
+    """The value in a JSON file called ``name``. Raises RecordedError for no JSON, numbers that are not finite and repeated names."""
     try:
-        sizes = {name: (folder / name).stat().st_size for name in FILES}
-        if sum(sizes.values()) > MAX_RECORDED_BYTES:
-            raise RecordedError(f"the files take {sum(sizes.values())} bytes, at most {MAX_RECORDED_BYTES} are allowed")
-        return {name: (folder / name).read_bytes() for name in (MANIFEST, RECORDS)}
-    except OSError as error:
-        raise RecordedError(f"{Path(error.filename or folder).name}: cannot be read ({error.strerror})") from error
+        return json.loads(data.decode("utf-8"), parse_constant=_finite_number, parse_float=_finite_number, object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
+        raise RecordedError(f"{name}: is not JSON ({error})") from error
 
 
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is not JSON")
+def _finite_number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is not a finite number")
+    return number
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):  # readers differ in which of them they believe
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"{twice[:40]!r} is there twice")
+    return found
 
 
 def _declared(found: Any) -> tuple[Workload, Plan]:
     if not isinstance(found, dict):
         raise RecordedError(f"{MANIFEST}: is not an object")
     if found.get("schema_version") != SCHEMA_VERSION:
-        raise RecordedError(f"{MANIFEST}: schema_version is {found.get('schema_version')!r}, this version reads {SCHEMA_VERSION}")
+        given = repr(found.get("schema_version"))[:40]
+        raise RecordedError(f"{MANIFEST}: schema_version is {given}, this version reads {SCHEMA_VERSION}")
     for name in ("run_id", "workload", "status", "reason"):
         if not isinstance(found.get(name), str):
             raise RecordedError(f"{MANIFEST}: {name} is not a text")
@@ -283,10 +323,12 @@ def _declared(found: Any) -> tuple[Workload, Plan]:
         raise RecordedError(f"{MANIFEST}: {error}") from error
 
 
-def _load_records(data: bytes, run_id: str, declared: Workload, plan: Plan, names: Sequence[str]) -> list[StoredRecord]:
+def _load_records(
+    data: bytes, run_id: str, declared: Workload, plan: Plan, names: Sequence[str], max_rows: int | None
+) -> list[StoredRecord]:
     """The records of a table with the columns of the parameters ``names``."""
     try:
-        header, rows = read_table(data)
+        header, rows = read_table(data, max_rows)
     except CsvError as error:
         raise RecordedError(f"{RECORDS}: {error}") from error
     expected = [*RECORD_COLUMNS, *(name for name in declared.dimensions if name in header), *(f"p_{name}" for name in names)]

@@ -1,0 +1,321 @@
+"""Runs that others have measured: their exported bundles, kept beside the runs of this machine and never among them.
+
+    <home>/imported/<id>/    manifest.json, records.csv, summary.csv, verdicts.csv as this version exports the run, and import.json:
+                             when it was imported and what there is to say about it
+
+Of a bundle only manifest.json and records.csv are believed: summary and verdicts follow from the records. ``id`` is the beginning of a
+SHA-256 over these two in the form in which this version writes them, so that a run imported twice is there once. Nothing in a bundle is
+executed, and it is stored only after everything that a page makes of it has been made once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lab import charts, export
+from lab.archive import ArchiveError, read_archive
+from lab.csv_format import CsvError, read_table
+from lab.device_lock import exclusive
+from lab.export import MANIFEST, RECORDS, SUMMARY, VERDICTS
+from lab.foreign_run import ForeignRunError, check_command, check_manifest, check_records
+from lab.parameters import ParameterError
+from lab.records import RunView
+from lab.summary import summarise
+from lab.verdicts import WORDS
+
+PREFIX = "imported/"
+FACTS = "import.json"
+ID_PATTERN = r"[0-9a-f]{12}"
+NAMED_DIFFERENCES = 3  # verdicts that a notice names; more are counted
+
+_BOM = b"\xef\xbb\xbf"
+_CHOSEN = re.compile(r"(?:.*[-_ ])?(manifest\.json|records\.csv|summary\.csv|verdicts\.csv)", re.DOTALL)
+_COPY = re.compile(r" ?\([0-9]{1,3}\)(?=\.(?:csv|json)$)")  # what a browser adds to the name of a second download
+
+
+class ImportRefused(ValueError):
+    """A bundle was not imported, and nothing of it was kept; the message is one line that says why."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a bundle may take.
+
+    ``upload_bytes`` as it comes (a zip is about 20 times smaller than its files); ``unpacked_bytes`` of its files together;
+    ``manifest_bytes`` of the manifest; ``records`` rows of records.csv; ``runs`` imported runs in one home.
+    """
+
+    upload_bytes: int = 8 << 20
+    unpacked_bytes: int = 32 << 20
+    manifest_bytes: int = 256 << 10
+    records: int = 50_000
+    runs: int = 200
+
+
+@dataclass(frozen=True)
+class Imported:
+    """An imported run as lists show it, from its manifest alone. Times are ISO 8601.
+
+    ``notices`` say what there is to know of it beside what it shows. ``problem`` says why it cannot be read ("" where it can); what was not
+    found is then "".
+    """
+
+    id: str
+    run_id: str = ""
+    workload: str = ""
+    preset: str = ""
+    hardware: str = ""
+    measured_at: str = ""
+    status: str = ""
+    imported_at: str = ""
+    notices: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def reference(self) -> str:
+        """Its name wherever a run can be named."""
+        return f"{PREFIX}{self.id}"
+
+
+class Imports:
+    """The imported runs under ``home``, which any number of processes may use at once."""
+
+    def __init__(self, home: Path, limits: Limits = Limits()) -> None:
+        self.folder = home / "imported"
+        self.limits = limits
+
+    # --- adding ----------------------------------------------------------------------------------------------------------------
+
+    def add(self, data: bytes) -> str:
+        """Import a bundle: the zip that pages and reports offer, or the run as one JSON document. Returns its reference.
+
+        A bundle that is there already changes nothing. Raises ImportRefused; nothing is kept of it then.
+        """
+        self._check_size(len(data))
+        try:
+            if data.removeprefix(_BOM).lstrip()[:1] == b"{":
+                files = export.files_of(export.read_json("the JSON document", data.removeprefix(_BOM)))
+            else:
+                files = read_archive(data, export.FILES, self.limits.unpacked_bytes)
+        except (ArchiveError, export.RecordedError) as error:
+            raise ImportRefused(str(error)) from error
+        return self._add(files)
+
+    def add_files(self, chosen: Mapping[str, bytes]) -> str:
+        """Import the files of a bundle by their names, which may have something in front as downloads have. Otherwise as :meth:`add`."""
+        self._check_size(sum(map(len, chosen.values())))
+        files: dict[str, bytes] = {}
+        for given, data in chosen.items():
+            found = _CHOSEN.fullmatch(_COPY.sub("", given))
+            if found is None:
+                raise ImportRefused(f"{given[:60]!r} is no file of a run; allowed: {', '.join(export.FILES)}")
+            if found[1] in files:
+                raise ImportRefused(f"{found[1]} was chosen twice; allowed: the files of one run")
+            files[found[1]] = data
+        return self._add(files)
+
+    def _check_size(self, size: int) -> None:
+        if size > self.limits.upload_bytes:
+            raise ImportRefused(f"has {size:,} bytes; allowed: at most {self.limits.upload_bytes:,}")
+
+    def _add(self, files: Mapping[str, bytes]) -> str:
+        view = self._checked(files)
+        made = _evaluated(view)
+        digest = hashlib.sha256()
+        for name in (MANIFEST, RECORDS):
+            digest.update(hashlib.sha256(made[name]).digest())
+        found = digest.hexdigest()[:12]
+        facts = {"imported_at": _now(), "notices": self._differences(files, made)}
+        try:
+            self._store(found, {**made, FACTS: _json(facts)})
+        except OSError as error:
+            raise ImportRefused(f"the run cannot be kept in {self.folder} ({error.strerror or error})") from error
+        return f"{PREFIX}{found}"
+
+    def _checked(self, files: Mapping[str, bytes]) -> RunView:
+        """The run in the files of a bundle. Raises ImportRefused."""
+        for name in (MANIFEST, RECORDS):
+            if name not in files:
+                raise ImportRefused(f"{name} is missing; needed: {MANIFEST} and {RECORDS} of the same run, or its zip")
+        believed = {name: files[name].removeprefix(_BOM) for name in (MANIFEST, RECORDS)}
+        if len(believed[MANIFEST]) > self.limits.manifest_bytes:
+            raise ImportRefused(f"{MANIFEST} has {len(believed[MANIFEST]):,} bytes; allowed: at most {self.limits.manifest_bytes:,}")
+        place = MANIFEST
+        try:
+            found = export.read_json(MANIFEST, believed[MANIFEST])
+            check_manifest(found)
+            view = export.read(believed, self.limits.records)
+            check_command(found, view.workload)
+            place = RECORDS
+            check_records(view)
+        except export.RecordedError as error:
+            raise ImportRefused(str(error)) from error
+        except ForeignRunError as error:
+            raise ImportRefused(f"{place}: {error}") from error
+        return view
+
+    def _differences(self, given: Mapping[str, bytes], made: Mapping[str, bytes]) -> list[str]:
+        """What the bundle's own summary and verdicts say otherwise than this version, in sentences."""
+        files = [name for name in (SUMMARY, VERDICTS) if name in given and given[name] != made[name]]
+        return [notice for name in files for notice in _difference(name, given[name], made[name], self.limits.records)]
+
+    def _store(self, found: str, files: Mapping[str, bytes]) -> None:
+        """Write the files into the folder ``found``, all or nothing. Raises OSError, and ImportRefused when there are too many runs."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with exclusive(self.folder / "changing.lock"):
+            self._sweep()
+            if (self.folder / found).exists():
+                return
+            if len(self._ids()) >= self.limits.runs:
+                raise ImportRefused(f"{self.limits.runs:,} runs are imported, which is the most; remove one first")
+            new = self.folder / f".{found}.{uuid.uuid4().hex}"
+            try:
+                new.mkdir()
+                for name, data in files.items():
+                    with (new / name).open("xb") as file:
+                        file.write(data)
+                        file.flush()
+                        os.fsync(file.fileno())
+                new.rename(self.folder / found)
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Take away what a process that was killed in the middle of a change has left."""
+        for rest in self.folder.glob(".*"):
+            shutil.rmtree(rest, ignore_errors=True)
+
+    # --- reading ---------------------------------------------------------------------------------------------------------------
+
+    def all(self) -> list[Imported]:
+        """Every imported run, the latest import first."""
+        return sorted((self._listed(found) for found in self._ids()), key=lambda item: (item.imported_at, item.id), reverse=True)
+
+    def get(self, id: str) -> Imported:
+        """One of :meth:`all` by its id or reference. Raises ParameterError when there is none."""
+        return self._listed(self._known(id))
+
+    def view(self, id: str) -> RunView:
+        """The run with its records, by id or reference. Raises ParameterError when there is none or its files were damaged."""
+        found = self._known(id)
+        try:
+            files = {name: (self.folder / found / name).read_bytes() for name in (MANIFEST, RECORDS)}
+            return self._checked(files)
+        except (OSError, ImportRefused) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise ParameterError("run", f"{PREFIX}{found}", "", f"cannot be read ({reason})") from error
+
+    def remove(self, id: str) -> None:
+        """Forget a run, by id or reference. Raises ParameterError when there is none and OSError when it cannot be removed."""
+        found = self._known(id)
+        with exclusive(self.folder / "changing.lock"), contextlib.suppress(FileNotFoundError):  # another process was quicker
+            (self.folder / found).rename(self.folder / f".{found}.{uuid.uuid4().hex}")
+            self._sweep()
+
+    def _ids(self) -> list[str]:
+        try:
+            return [entry.name for entry in os.scandir(self.folder) if re.fullmatch(ID_PATTERN, entry.name) and _is_folder(entry)]
+        except FileNotFoundError:
+            return []
+
+    def _known(self, text: str) -> str:
+        found = text.removeprefix(PREFIX)
+        if not re.fullmatch(ID_PATTERN, found) or not (self.folder / found).is_dir():
+            raise ParameterError("run", text, "a run that was imported here", "is unknown")
+        return found
+
+    def _listed(self, found: str) -> Imported:
+        folder = self.folder / found
+        facts = _facts(folder / FACTS)
+        try:
+            manifest = export.read_json(MANIFEST, (folder / MANIFEST).read_bytes())
+            check_manifest(manifest)
+        except (OSError, export.RecordedError, ForeignRunError) as error:
+            return Imported(found, problem=f"cannot be read ({getattr(error, 'strerror', None) or error})", **facts)
+        return Imported(
+            found,
+            run_id=manifest["run_id"],
+            workload=str(manifest.get("workload")),
+            preset=manifest["preset"],
+            hardware=manifest["hardware"],
+            measured_at=manifest.get("started_at") or manifest["created_at"],
+            status=manifest["status"],
+            **facts,
+        )
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """What was noted at the import; nothing where that cannot be read."""
+    with contextlib.suppress(OSError, export.RecordedError, KeyError, TypeError):
+        found = export.read_json(FACTS, path.read_bytes())
+        return {"imported_at": str(found["imported_at"]), "notices": tuple(map(str, found["notices"]))}
+    return {}
+
+
+def _evaluated(view: RunView) -> dict[str, bytes]:
+    """The four files as this version makes them, after drawing every chart. Raises ImportRefused where that fails."""
+    try:
+        for chart in view.workload.charts(summarise(view.workload, view.plan, view.records), view.records):
+            charts.figure(chart)
+            charts.table(chart)
+        return export.bundle(view)
+    except Exception as error:  # a workload's own code meets records that no experiment of its would make: whatever it raises
+        name = type(error).__name__
+        raise ImportRefused(f"{RECORDS}: nothing can be computed from these records as those of {view.workload.name} ({name})") from error
+
+
+def _difference(name: str, given: bytes, made: bytes, max_rows: int) -> Iterator[str]:
+    try:
+        header, rows = read_table(given.removeprefix(_BOM), max_rows)
+    except CsvError as error:
+        yield f"The bundle's own {name} cannot be read ({error}). Shown is what follows from its records."
+        return
+    own_header, own_rows = read_table(made)
+    theirs, ours = Counter(map(tuple, [header, *rows])), Counter(map(tuple, [own_header, *own_rows]))
+    count = max(sum((theirs - ours).values()), sum((ours - theirs).values()))
+    if not count:
+        return
+    named = _verdicts_that_differ(rows, own_rows, own_header) if name == VERDICTS and header == own_header else []
+    words = f" ({'; '.join(named)})" if named else ""
+    yield (
+        f"The bundle's own {name} differs in {count:,} of {max(len(rows), len(own_rows)):,} rows from what this version of the lab makes "
+        f"of the same records{words}. Shown is what this version makes."
+    )
+
+
+def _verdicts_that_differ(theirs: list[list[str]], ours: list[list[str]], header: list[str]) -> list[str]:
+    """The first verdicts whose word is another one, in words."""
+    key = [header.index(name) for name in ("claim_id", "protocol", "comparison", "metric")]
+    word = header.index("verdict")
+    said = {tuple(row[place] for place in key): row[word] for row in theirs}
+    found = []
+    for row in ours:
+        other = said.get(tuple(row[place] for place in key), row[word])
+        if other != row[word]:
+            known = next((f"“{known}”" for known in WORDS if other.startswith(known)), "something else")
+            found.append(f"{row[key[0]]}: {known} there, “{row[word]}” here")
+    return found[:NAMED_DIFFERENCES] + ([f"and {len(found) - NAMED_DIFFERENCES} more"] if len(found) > NAMED_DIFFERENCES else [])
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode("utf-8", "replace")
