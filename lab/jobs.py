@@ -2,9 +2,11 @@
 
     submit → queued → (turn comes) → worker process → running → finished | cancelled | failed | interrupted
 
-The process that submits a run supervises it, in a thread of its own; the store carries the queue, the wish to cancel and the
-events, so any process can watch a run or cancel it. A supervisor that dies takes its worker with it (the worker's stdin closes),
-and :meth:`Engine.recover` of any other process writes down that the run was interrupted.
+The process that submits a run supervises it; the store carries the queue, the wish to cancel and the events, so any process can
+watch a run or cancel it. While a run is queued it costs nothing of its own: one dispatcher thread looks at the queue for all runs of
+this process, at once after what the process itself has done and ``LOOK_S`` after anybody else, and gives a run a supervisor thread when
+its turn has come. A process that dies takes its worker with it (the worker's stdin closes), and :meth:`Engine.recover` of any other
+process writes down that the run was interrupted.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import calibration, device_lock, environment
@@ -33,7 +35,11 @@ from lab.worker import environment as worker_environment
 from lab.workload import PRESETS, Workload, workload
 
 POLL_S = 0.1
+LOOK_S = 0.25  # between two looks at a queue in which runs of this process wait, for what other processes have done
+MAX_QUEUED = 200  # in the whole lab: what comes later would not get its turn today
+MAX_SESSION_RUNS = 10  # queued or running at once, of one browser session: one reader must not keep the machine from all others
 KILL_WAIT_S = 0.7  # after SIGKILL; a process stuck in the kernel longer than that is waited for without keeping the reader waiting
+CLOSE_WAIT_S = TERMINATE_GRACE_S + KILL_WAIT_S + 3.0  # for the threads of an engine that is closed
 EXIT_GRACE_S = 5.0  # for a worker that said how the run ended but does not leave
 DISK_FULL = "the disk is full; what was measured before is kept"
 
@@ -52,6 +58,23 @@ CLOSED = Ending("interrupted", "the lab was closed")
 OWNER_DIED = Ending("interrupted", "the process that ran it (page server or command line) ended before the run did")
 
 
+class QueueFull(ParameterError):
+    """No more runs can be queued now; the same run can be later."""
+
+    def __init__(self, workload_name: str, found: str, allowed: str) -> None:
+        super().__init__("run", workload_name, allowed, f"is one too many: {found}")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A run that this process has taken on and that has not ended."""
+
+    declaration: Workload
+    plan: Plan
+    locks: tuple[str, ...]
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
 class Engine:
     """Runs experiments of one store. Closing it (or the end of the process) ends the runs it supervises.
 
@@ -63,10 +86,14 @@ class Engine:
         self._pid = os.getpid()
         self._mark = start_mark(self._pid) or ""
         self._closing = threading.Event()
-        self._supervisors: dict[str, threading.Thread] = {}
+        self._tasks: dict[str, _Task] = {}  # in the order of submission
+        self._supervisors: dict[str, threading.Thread] = {}  # of the tasks that had their turn
         self._lock = threading.Lock()
+        self._news = threading.Event()  # this process has done what may change the queue
         atexit.register(self.close)
         self.recover()
+        self._dispatcher = threading.Thread(target=self._dispatch, name="dispatcher", daemon=True)
+        self._dispatcher.start()
         self._standby: Standby | None = None
         if standby:
             self._standby = Standby(store.home, standby, environment.cpu_threads(), store.cache_dir, self._idle)
@@ -77,12 +104,21 @@ class Engine:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def submit(self, workload_name: str, plan: Plan, preset: str = CUSTOM, device: str = "auto", token: str | None = None) -> str:
+    def submit(
+        self,
+        workload_name: str,
+        plan: Plan,
+        preset: str = CUSTOM,
+        device: str = "auto",
+        token: str | None = None,
+        session: str = "",
+    ) -> str:
         """Queue a run and return its id; it starts as soon as no run before it needs its devices.
 
-        ``device`` is auto, cpu or cuda. Two calls with the same ``token`` (not None) are one run. Raises ParameterError for an unknown
-        workload, a device that is not there, or a plan that cannot fit into memory; then nothing is started or written.
-        Raises StoreError when the run cannot be written down.
+        ``device`` is auto, cpu or cuda. Two calls with the same ``token`` (not None) are one run. ``session`` says which browser session
+        asks, "" for none. Raises ParameterError for an unknown workload, a device that is not there, or a plan that cannot fit into
+        memory, and QueueFull where ``MAX_QUEUED`` runs are queued or the session has ``MAX_SESSION_RUNS`` queued or running; then nothing
+        is started or written. Raises StoreError when the run cannot be written down.
         """
         declaration = workload(workload_name)
         plan = Plan.from_json(declaration.parameters, plan.to_json())  # the caller may have made it for another workload
@@ -90,7 +126,7 @@ class Engine:
             raise ParameterError("preset", preset, "one of " + ", ".join((*PRESETS, CUSTOM)))
         facts = environment.device_facts()
         device = environment.resolve_device(device, facts)
-        _refuse_what_cannot_fit(declaration, plan, device, facts, idle=bool(self.store.active_processes()))
+        _refuse_what_cannot_fit(declaration, plan, device, facts, idle=self.store.has_active())
         locks = environment.device_locks(device, facts)
         device_lock.check_folder()
         with self._lock:
@@ -109,30 +145,45 @@ class Engine:
                     owner_pid=self._pid,
                     owner_start=self._mark,
                     token=token,
+                    session=session,
+                    admit=lambda: self._admit(declaration.name, session),
                 )
             except (sqlite3.OperationalError, OSError) as error:
                 raise StoreError(f"the run cannot be written to {self.store.home} ({error})") from error
             if new:
-                thread = threading.Thread(
-                    target=self._supervise, args=(run_id, declaration, plan, locks), name=f"run-{run_id}", daemon=True
-                )
-                self._supervisors[run_id] = thread
-                thread.start()
+                self._tasks[run_id] = _Task(declaration, plan, locks)
+        self._news.set()
         return run_id
+
+    def _admit(self, workload_name: str, session: str) -> None:
+        """Raise QueueFull where one more run would be too many. The store calls it while nobody else can queue a run."""
+        if session and (found := self.store.n_active(session)) >= MAX_SESSION_RUNS:
+            raise QueueFull(
+                workload_name,
+                f"{found} runs of this browser session are queued or running",
+                f"at most {MAX_SESSION_RUNS} at once; wait until one has ended or cancel one, then press Run again",
+            )
+        if (queued := sum(item.status == "queued" for item in self.store.queue())) >= MAX_QUEUED:
+            raise QueueFull(
+                workload_name,
+                f"{queued} runs are queued in this lab",
+                f"at most {MAX_QUEUED} at once; wait until one has started or cancel one, then try again",
+            )
 
     def cancel(self, run_id: str) -> None:
         """Ask for the end of a run, whichever process supervises it; it has ended within 2 s. Raises ParameterError if unknown."""
         if self.store.run(run_id).active:
             self.store.request_cancel(run_id)
+            self._news.set()
             self.recover()
 
     def wait(self, run_id: str, timeout_s: float = math.inf) -> Run:
         """Wait for the end of a run, whichever process supervises it; returns how it stands then, or when the time is up."""
         limit_s = time.monotonic() + timeout_s
         with self._lock:
-            supervisor = self._supervisors.get(run_id)
-        if supervisor is not None:  # ours: sleep instead of asking, which would take time from what is being measured
-            supervisor.join(None if timeout_s == math.inf else timeout_s)
+            task = self._tasks.get(run_id)
+        if task is not None:  # ours: sleep instead of asking, which would take time from what is being measured
+            task.ended.wait(None if timeout_s == math.inf else timeout_s)
         while (run := self.store.run(run_id)).active and time.monotonic() < limit_s:
             self.recover()
             time.sleep(POLL_S)
@@ -140,8 +191,10 @@ class Engine:
 
     def recover(self) -> None:
         """Write down as interrupted what a dead process left behind, ending its workers. Cheap: call it whenever a run is looked at."""
-        for left in self.store.active_processes():
-            if alive(left.owner_pid, left.owner_start):
+        ours = (self._pid, self._mark)
+        dead = {owner for owner in self.store.owners() if owner != ours and not alive(*owner)}
+        for left in self.store.active_processes() if dead else ():
+            if (left.owner_pid, left.owner_start) not in dead:
                 continue
             if left.worker_pid is not None and left.worker_start and alive(left.worker_pid, left.worker_start):
                 signal_group(left.worker_pid, signal.SIGKILL)
@@ -153,18 +206,69 @@ class Engine:
         """End the runs this engine supervises and wait for their workers; can be called twice."""
         with self._lock:
             self._closing.set()
-            waiting_for = list(self._supervisors.values())
+        self._news.set()
         if self._standby is not None:
             self._standby.close()
+        self._dispatcher.join(CLOSE_WAIT_S)
+        with self._lock:
+            waiting_for = list(self._supervisors.values())
         for thread in waiting_for:
-            thread.join(TERMINATE_GRACE_S + KILL_WAIT_S + 3.0)
+            thread.join(CLOSE_WAIT_S)
         atexit.unregister(self.close)
+
+    # --- the queue, in the dispatcher thread ------------------------------------------------------------------------------
+
+    def _dispatch(self) -> None:
+        """Give each run of this process its turn, until the engine is closed; then end those that had none."""
+        while not self._closing.is_set():
+            self._news.wait(LOOK_S if self._waiting() else None)
+            self._news.clear()
+            try:
+                self._look()
+            except (sqlite3.Error, StoreError):  # busy, full or damaged: readers are told where they look; the next look tries again
+                continue
+            except Exception:  # no thread to be had, a process that cannot be looked at: later runs must not wait for ever
+                traceback.print_exc()
+        for run_id, task in self._waiting().items():
+            self._supervise(run_id, task, CLOSED)
+
+    def _waiting(self) -> dict[str, _Task]:
+        with self._lock:
+            return {run_id: task for run_id, task in self._tasks.items() if run_id not in self._supervisors}
+
+    def _look(self) -> None:
+        """Start what has its turn and end what is to be cancelled, in the order of the queue."""
+        waiting = self._waiting()  # before the queue is read: each of them is in it
+        if not waiting:
+            return
+        self.recover()  # a run before these may have lost its process
+        taken: set[str] = set()
+        for item in self.store.queue():
+            task = waiting.pop(item.run_id, None)
+            if task is not None and item.cancel_requested:
+                self._supervise(item.run_id, task, CANCELLED)
+                continue
+            if task is not None and not taken & item.locks:
+                thread = threading.Thread(target=self._supervise, args=(item.run_id, task), name=f"run-{item.run_id}", daemon=True)
+                with self._lock:
+                    self._supervisors[item.run_id] = thread
+                thread.start()
+            taken |= item.locks
+        for run_id in waiting:  # another process took ours for dead and has ended them
+            self._done(run_id)
+
+    def _done(self, run_id: str) -> None:
+        with self._lock:
+            task = self._tasks.pop(run_id)
+            self._supervisors.pop(run_id, None)
+        task.ended.set()
 
     # --- one run, in its supervisor thread --------------------------------------------------------------------------------
 
-    def _supervise(self, run_id: str, declaration: Workload, plan: Plan, locks: tuple[str, ...]) -> None:
+    def _supervise(self, run_id: str, task: _Task, ending: Ending | None = None) -> None:
+        """Work a run to its end and write that down; with an ``ending``, only the latter."""
         try:
-            ending = self._wait_for_turn(run_id) or self._work(run_id, declaration, plan, locks)
+            ending = ending or self._work(run_id, task.declaration, task.plan, task.locks)
         except Exception as error:  # a run must never stay "running" because its supervisor failed
             traceback.print_exc()
             ending = Ending("failed", DISK_FULL if _is_full(error) else f"the lab failed to run it: {type(error).__name__}: {error}")
@@ -175,22 +279,11 @@ class Engine:
             except sqlite3.OperationalError:  # not even that fits on the disk: try until it does, or leave it to the next start
                 if self._closing.wait(1.0):
                     break
+        self._news.set()
         if self._idle():  # it writes to the disk: not beside a measurement
             with contextlib.suppress(sqlite3.OperationalError):  # the next run's end tries again
                 self.store.remove_oldest()
-        with self._lock:
-            del self._supervisors[run_id]
-
-    def _wait_for_turn(self, run_id: str) -> Ending | None:
-        while True:
-            if self.store.cancel_requested(run_id):
-                return CANCELLED
-            if self._closing.is_set():
-                return CLOSED
-            if self.store.run(run_id).queue_place == 0:
-                return None
-            self.recover()  # a run before this one may have lost its process
-            self._closing.wait(POLL_S)
+        self._done(run_id)
 
     def _work(self, run_id: str, declaration: Workload, plan: Plan, locks: tuple[str, ...]) -> Ending:
         run = self.store.run(run_id)
@@ -260,7 +353,7 @@ class Engine:
 
     def _idle(self) -> bool:
         try:
-            return not self.store.active_processes()
+            return not self.store.has_active()
         except sqlite3.Error:  # busy, full or closed: not the moment to start anything
             return False
 

@@ -188,6 +188,16 @@ class Processes:
     worker_start: str | None
 
 
+@dataclass(frozen=True)
+class Queued:
+    """A queued or running run as the queue sees it. ``locks`` names the devices that it needs."""
+
+    run_id: str
+    status: Status
+    locks: frozenset[str]
+    cancel_requested: bool
+
+
 def default_home() -> Path:
     """``$EFFICIENCY_LAB_HOME``, or the user's data folder of this system."""
     return Path(os.environ.get(HOME_VARIABLE) or platformdirs.user_data_dir("efficiency-lab", appauthor=False)).absolute()
@@ -414,15 +424,18 @@ class Store:
         owner_start: str,
         token: str | None = None,
         session: str = "",
+        admit: Callable[[], None] = lambda: None,
     ) -> tuple[str, bool]:
         """Queue a run; returns its id and whether it is new (False: a run with this ``token`` was there already).
 
         ``manifest(run_id, created_at)`` gives the first manifest. ``session`` tells browser sessions apart ("": the command line).
+        ``admit()`` is called while nobody else can write, and refuses the run by raising: what it reads still holds when the run is in.
         """
         with self._write() as db:
             known = db.execute("SELECT id FROM runs WHERE token = ?", (token,)).fetchone()  # NULL equals nothing
             if known is not None:
                 return known["id"], False
+            admit()
             run_id = new_run_id()
             while db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone():
                 run_id = new_run_id()
@@ -476,6 +489,22 @@ class Store:
     def cancel_requested(self, run_id: str) -> bool:
         """Whether somebody asked to end the run."""
         return bool(self._rows("SELECT cancel_requested FROM runs WHERE id = ?", run_id)[0][0])
+
+    def queue(self) -> list[Queued]:
+        """The queued and running runs in the order of the queue."""
+        sql = "SELECT id, status, locks, cancel_requested FROM runs WHERE status IN ('queued', 'running') ORDER BY ticket"
+        return [
+            Queued(row["id"], row["status"], frozenset(row["locks"].split(",")), bool(row["cancel_requested"])) for row in self._rows(sql)
+        ]
+
+    def has_active(self) -> bool:
+        """Whether a run is queued or running."""
+        return bool(self._rows("SELECT EXISTS (SELECT 1 FROM runs WHERE status IN ('queued', 'running'))")[0][0])
+
+    def owners(self) -> list[tuple[int, str]]:
+        """The processes that supervise a queued or running run: id and mark of its start, each once."""
+        sql = "SELECT DISTINCT owner_pid, owner_start FROM runs WHERE status IN ('queued', 'running')"
+        return [(row[0], row[1]) for row in self._rows(sql)]
 
     def active_processes(self) -> list[Processes]:
         """Who is responsible for each queued or running run, in queue order."""
