@@ -26,6 +26,7 @@ MAX_TEXT = 400  # characters of one value given as text; longer ones are hostile
 
 Scale = Literal["linear", "log2"]
 Group = Literal["main", "more"]
+Condition = Mapping[str, tuple[str, ...]]  # a parameter of choices → the choices with which another parameter matters
 
 
 class ParameterError(ValueError):
@@ -62,13 +63,17 @@ def parameter(
     labels: Mapping[str, str] | None = None,
     group: Group = "more",
     sweep: bool = False,
+    when: Condition | Sequence[Condition] = (),
 ) -> Any:
     """A pydantic field with what a widget and an error message need.
 
     ``ge``/``le`` are enforced (both ends included); ``step`` and ``scale`` only shape the widget. ``labels`` gives a reader's
-    name for each choice. ``group="main"`` shows it as a main slider. ``sweep=True`` allows several values in one run.
+    name for each choice. ``group="main"`` shows it as a main slider. ``sweep=True`` allows several values in one run. ``when`` says with
+    which choices of other parameters this one changes anything (``{"studies": ("speed",)}``; several names must all hold, of several
+    conditions one): the value is kept and checked all the same, see ``lab.relevance``.
     """
     extra: Any = {"unit": unit, "step": step, "scale": scale, "labels": dict(labels or {}), "group": group, "sweep": sweep}
+    extra["when"] = [dict(one) for one in ((when,) if isinstance(when, Mapping) else when)]
     return pydantic.Field(default, title=title, description=help, ge=ge, le=le, json_schema_extra=extra)
 
 
@@ -90,6 +95,7 @@ class Field:
     labels: Mapping[str, str]
     group: Group
     sweep: bool
+    when: tuple[Condition, ...]
 
     @property
     def allowed(self) -> str:
@@ -196,6 +202,7 @@ def _describe(name: str, info: pydantic.fields.FieldInfo) -> Field:
         labels=types.MappingProxyType(extra.get("labels", {})),
         group=extra.get("group", "more"),
         sweep=extra.get("sweep", False),
+        when=tuple(types.MappingProxyType(condition) for condition in extra.get("when", ())),
     )
 
 

@@ -13,6 +13,7 @@ import streamlit as st
 from lab import formatting
 from lab.collection import origin
 from lab.parameters import ParameterError, Plan
+from lab.relevance import distinct_cells
 from lab.store import Run
 from lab.ui import choice as choices
 from lab.ui import exploring, live, results, server, shell
@@ -101,7 +102,8 @@ def _set_up(state: PageState, run: Run | None) -> None:
             st.button("Cancel", key=state.key("cancel"), icon=":material/stop:", disabled=not active, on_click=_cancel, args=(state,))
             if plan is not None:
                 seconds = state.workload.duration_s(plan, state.kind)
-                cells = f" for {len(plan.cells)} combinations" if len(plan.cells) > 1 else ""
+                combinations = distinct_cells(plan)
+                cells = f" for {combinations} combinations" if combinations > 1 else ""
                 time = formatting.sentence(
                     f"about {formatting.duration(seconds)}" if seconds >= 1 else formatting.duration(seconds)
                 ).rstrip(".")

@@ -8,6 +8,7 @@ import streamlit as st
 
 from lab import formatting
 from lab.records import Estimate
+from lab.relevance import distinct_cells
 from lab.store import Run
 from lab.ui import results, server
 from lab.ui.figures import figures
@@ -34,7 +35,9 @@ def _panel(state: PageState) -> None:
     ratios = [e for e in found.estimates if e.statistic == "ratio" and e.mean is not None and e.implementation == e.baseline_implementation]
     with st.container(horizontal=True):
         st.metric("Elapsed", elapsed(run), border=True, width=150, height="stretch")
-        st.metric("Cell", f"{min(run.cell + 1, run.n_cells)} of {run.n_cells}", border=True, width=150, height="stretch")
+        if _sweeps(run):
+            place = f"{min(run.cell + 1, run.n_cells)} of {run.n_cells}"
+            st.metric("Combination", place, border=True, width=150, height="stretch", help="Of the values that are swept.")
         st.metric("Measurements", f"{len(found.view.records):,}", border=True, width=150, height="stretch")
         for estimate in ratios[-MAX_RATIOS:]:
             _ratio(found, estimate)
@@ -66,11 +69,16 @@ def standing(run: Run) -> str:
         return f"Queued: {place} {'run' if place == 1 else 'runs'} before this one on the device" if place else "Starting"
     phase = run.phase.capitalize() or "Starting"
     words = [f"{phase}: {run.phase_detail}" if run.phase_detail else phase]
-    if run.n_cells > 1:
-        words.append(f"cell {run.cell + 1} of {run.n_cells}")
+    if _sweeps(run):
+        words.append(f"combination {run.cell + 1} of {run.n_cells}")
     if run.message:
         words.append(run.message)
     return " · ".join(words)
+
+
+def _sweeps(run: Run) -> bool:
+    """Whether the run measures several combinations: a sweep of what changes nothing is none."""
+    return run.n_cells > 1 and distinct_cells(run.plan) > 1
 
 
 def elapsed(run: Run) -> str:

@@ -8,14 +8,17 @@ without loss.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import streamlit as st
 
 from lab import formatting
-from lab.parameters import Field, ParameterError, Parameters, fields
+from lab.parameters import Condition, Field, ParameterError, Parameters, Plan, fields
+from lab.relevance import in_words, without_effect
 from lab.ui.choice import parse, powers_of_two, sweep_points
+from lab.ui.text import plain
 
 MAX_SLIDER_STOPS = 1000  # a finer linear slider cannot be set by hand
 MAX_SEGMENTS = 5
@@ -39,8 +42,12 @@ class Editable(Protocol):
 
 
 def parameters(state: Editable) -> None:
-    """All parameters: of the main ones numbers to the left and choices to the right, the rest under "More"."""
+    """All parameters: of the main ones numbers to the left and choices to the right, the rest under "More".
+
+    Those that change nothing with the choices made are greyed out, with what they need in words.
+    """
     known = fields(state.model).values()
+    idle = _without_effect(state)
     main = [info for info in known if info.group == "main"]
     numbers = [info for info in main if info.kind in ("int", "float")]
     others = [info for info in main if info not in numbers]
@@ -48,27 +55,50 @@ def parameters(state: Editable) -> None:
     for column, infos in zip(st.columns(2, gap="medium"), sides, strict=True):
         with column:
             for info in infos:
-                parameter(state, info)
+                parameter(state, info, disabled=info.name in idle)
+    _say_what_is_idle(state, [info for info in main if info.name in idle], idle)
     more = [info for info in known if info.group == "more"]
     if more:
         with st.expander("More", icon=":material/tune:"):
             for start in range(0, len(more), 3):
                 for column, info in zip(st.columns(3), more[start : start + 3], strict=False):
                     with column:
-                        parameter(state, info)
+                        parameter(state, info, disabled=info.name in idle)
+            _say_what_is_idle(state, [info for info in more if info.name in idle], idle)
 
 
-def parameter(state: Editable, info: Field) -> None:
+def parameter(state: Editable, info: Field, *, disabled: bool = False) -> None:
     """The widget (or slider and text) of one field."""
     text = state.texts[info.name]
+    widget = partial(_keyed, state, info, disabled=disabled)
     if info.kind == "bool":
-        _keyed(state, info, text == "true", lambda value: info.text(bool(value)), st.toggle)
+        widget(text == "true", lambda value: info.text(bool(value)), st.toggle)
     elif info.kind in ("choice", "choices"):
-        _choice(state, info, text)
+        _choice(info, text, widget)
     elif info.sweep:
-        _sweep(state, info, text)
+        _sweep(info, text, widget)
     else:
-        _single_number(state, info, text)
+        _single_number(info, text, widget)
+
+
+def _without_effect(state: Editable) -> dict[str, tuple[Condition, ...]]:
+    """The parameters that change nothing; one whose value is refused is not among them, so that it can be mended."""
+    idle = without_effect(state.model, state.texts)
+    try:
+        Plan.parse(state.model, state.texts)
+    except ParameterError as error:
+        idle.pop(error.name, None)
+    return idle
+
+
+def _say_what_is_idle(state: Editable, infos: Sequence[Field], idle: Mapping[str, tuple[Condition, ...]]) -> None:
+    """One line of what is greyed out and why: a reader of the screen does not see the grey, and a disabled widget takes no focus."""
+    by_need: dict[str, list[str]] = {}
+    for info in infos:
+        by_need.setdefault(in_words(state.model, idle[info.name]), []).append(info.title)
+    if by_need:
+        groups = "; ".join(f"{', '.join(titles)} (needs {need})" for need, titles in by_need.items())
+        st.caption(plain(f"Greyed out, as they change nothing now: {groups}."))
 
 
 def _keyed(state: Editable, info: Field, shown: Any, to_text: Callable[[Any], str], widget: Callable[..., Any], **options: Any) -> None:
@@ -110,7 +140,7 @@ def told(key: str, action: Callable[[Any], None]) -> Callable[[], None]:
     return changed
 
 
-def _choice(state: Editable, info: Field, text: str) -> None:
+def _choice(info: Field, text: str, widget: Callable[..., None]) -> None:
     chosen = [item for item in text.split(",") if item in info.options]
     label = {name: info.labels.get(name, name) for name in info.options}
     if info.kind == "choices" or info.sweep:
@@ -118,16 +148,14 @@ def _choice(state: Editable, info: Field, text: str) -> None:
         def in_order(values: list[str] | None) -> str:
             return ",".join(name for name in info.options if name in (values or ()))
 
-        _keyed(
-            state, info, chosen, in_order, st.pills, options=info.options, selection_mode="multi", format_func=label.__getitem__, wrap=True
-        )
+        widget(chosen, in_order, st.pills, options=info.options, selection_mode="multi", format_func=label.__getitem__, wrap=True)
     elif len(info.options) <= MAX_SEGMENTS:
-        _keyed(state, info, text, str, st.segmented_control, options=info.options, required=True, format_func=label.__getitem__, wrap=True)
+        widget(text, str, st.segmented_control, options=info.options, required=True, format_func=label.__getitem__, wrap=True)
     else:
-        _keyed(state, info, text, str, st.selectbox, options=info.options, format_func=label.__getitem__)
+        widget(text, str, st.selectbox, options=info.options, format_func=label.__getitem__)
 
 
-def _sweep(state: Editable, info: Field, text: str) -> None:
+def _sweep(info: Field, text: str, widget: Callable[..., None]) -> None:
     try:
         values = [value for value in parse(info, text) if isinstance(value, int | float)]
     except ParameterError:
@@ -141,10 +169,8 @@ def _sweep(state: Editable, info: Field, text: str) -> None:
         ends = (min(values), max(values))
         # The default only says that this is a range. It stays the same, as a change of it would reset the slider.
         whole = (stops[0], stops[-1])
-        _keyed(state, info, ends, swept, st.select_slider, options=stops, value=whole, format_func=_stop, suffix=":range")
-    _keyed(
-        state,
-        info,
+        widget(ends, swept, st.select_slider, options=stops, value=whole, format_func=_stop, suffix=":range")
+    widget(
         text,
         lambda typed: ",".join(item.strip() for item in typed.split(",")),
         st.text_input,
@@ -153,7 +179,7 @@ def _sweep(state: Editable, info: Field, text: str) -> None:
     )
 
 
-def _single_number(state: Editable, info: Field, text: str) -> None:
+def _single_number(info: Field, text: str, widget: Callable[..., None]) -> None:
     try:
         value = parse(info, text)[0]
     except ParameterError:
@@ -161,20 +187,20 @@ def _single_number(state: Editable, info: Field, text: str) -> None:
     low, high = info.minimum, info.maximum
     cast: Callable[[Any], Any] = int if info.kind == "int" else float
     if not isinstance(value, int | float) or (high or 0) > LARGEST_BROWSER_INTEGER:
-        _keyed(state, info, text, str.strip, st.text_input)
+        widget(text, str.strip, st.text_input)
         return
     step = info.step or (1 if info.kind == "int" else 0.01)
     if info.scale == "log2":
         stops = sorted({*powers_of_two(info), value})
-        _keyed(state, info, value, info.text, st.select_slider, options=stops, format_func=_stop)
+        widget(value, info.text, st.select_slider, options=stops, format_func=_stop)
     elif info.group == "main" and low is not None and high is not None and (high - low) / step <= MAX_SLIDER_STOPS:
         bounds = {"min_value": cast(low), "max_value": cast(high), "step": cast(step)}
-        _keyed(state, info, cast(value), info.text, st.slider, **bounds)
+        widget(cast(value), info.text, st.slider, **bounds)
     else:
         bounds = {"min_value": None if low is None else cast(low), "max_value": None if high is None else cast(high), "step": cast(step)}
         if info.kind == "float":
             bounds["format"] = f"%.{_decimals(value, step)}f"
-        _keyed(state, info, cast(value), lambda typed: "" if typed is None else info.text(typed), st.number_input, **bounds)
+        widget(cast(value), lambda typed: "" if typed is None else info.text(typed), st.number_input, **bounds)
 
 
 def _stop(value: float) -> str:

@@ -32,6 +32,12 @@ STANDARD_EXPANSION = 4  # of a feed-forward block, as most transformers have it
 FFN_ONLY = ("d_model", "expansion", "align", "tokens")  # parameters that mean nothing outside mode "ffn"
 HEADS, HEAD_DIM_LEAST = 4, 8  # of the character model
 ELEMENTWISE_ONLY = ("n", "cache")  # parameters that mean nothing inside an FFN
+# With which choices a parameter matters.
+SPEED = {"studies": ("speed",)}
+ELEMENTWISE = SPEED | {"mode": ("forward", "forward_backward")}
+FFN = SPEED | {"mode": ("ffn",)}
+LEARNING = {"studies": ("learning",)}
+SOUND_LEARNING = LEARNING | {"trainings": ("mlp", "character")}
 
 
 def round_up(width: int, multiple: int) -> int:
@@ -60,6 +66,7 @@ class ActivationParameters(Parameters):
         scale="log2",
         group="main",
         sweep=True,
+        when=ELEMENTWISE,
     )
     dtype: DataType = parameter(
         "float32",
@@ -68,6 +75,7 @@ class ActivationParameters(Parameters):
         labels=DTYPE_LABELS,
         group="main",
         sweep=True,
+        when=SPEED,
     )
     mode: Mode = parameter(
         "forward",
@@ -76,6 +84,7 @@ class ActivationParameters(Parameters):
         "whole feed-forward block x → W₁ → activation → W₂ around it, forward: what the activation can save there at all.",
         labels={"forward": "Forward", "forward_backward": "Forward + backward", "ffn": "Inside an FFN"},
         group="main",
+        when=SPEED,
     )
     functions: tuple[FunctionName, ...] = parameter(
         ("gelu_erf", "gelu_tanh", "phi6", "zeta_ln2", "copy"),
@@ -89,6 +98,7 @@ class ActivationParameters(Parameters):
         title="Implementations",
         help="NumPy is the published benchmark and always runs at its own N of 1,000,000 in fp32; the others run at the N chosen.",
         labels={"numpy": "NumPy (published)", "eager": "Eager", "compiled": "Compiled", "fused": "Fused"},
+        when=SPEED,
     )
     cache: tuple[Cache, ...] = parameter(
         ("cold",),
@@ -96,6 +106,7 @@ class ActivationParameters(Parameters):
         help="Cold: inputs rotate through four times the cache, so every call reads memory; verdicts rest on this. Warm: the same input at "
         "every call, which a small tensor finds in the cache.",
         labels={"cold": "Cold", "warm": "Warm"},
+        when=ELEMENTWISE,
     )
     d_model: int = parameter(
         1024,
@@ -105,6 +116,7 @@ class ActivationParameters(Parameters):
         le=16384,
         step=1,
         sweep=True,
+        when=FFN,
     )
     expansion: Expansion = parameter(
         "4",
@@ -112,12 +124,14 @@ class ActivationParameters(Parameters):
         help="Inside an FFN: width of the hidden layer, floor(expansion × d_model). 4/3 is the published saving; its width may be odd.",
         labels={"4": "4×", "8/3": "8/3×", "2": "2×", "4/3": "4/3×", "1": "1×"},
         sweep=True,
+        when=FFN,
     )
     align: Multiple = parameter(
         "1",
         title="Width rounded up to a multiple of",
         help="Inside an FFN: matrix units like widths that are multiples of 64 or 128. 1 keeps the width as published.",
         sweep=True,
+        when=FFN,
     )
     tokens: int = parameter(
         1024,
@@ -128,10 +142,12 @@ class ActivationParameters(Parameters):
         le=1 << 18,
         scale="log2",
         sweep=True,
+        when=FFN,
     )
     energy: EnergyEffort = shared_parameters.energy(
         "Joules from the GPU's own counter, in the largest cell only: of each function the expression as printed and its fastest "
-        "single kernel. Standard takes about 20 s an arm, thorough about 70 s. Learning: of one training step of the deepest model."
+        "single kernel. Standard takes about 20 s an arm, thorough about 70 s. Learning: of one training step of the deepest model.",
+        when=(SPEED, SOUND_LEARNING),
     )
     trainings: tuple[Training, ...] = parameter(
         ("published", "mlp"),
@@ -139,11 +155,13 @@ class ActivationParameters(Parameters):
         help="Learning: the two published protocols with their flaws taken apart; soundly compared MLPs on digits and on the published "
         "tasks made fair; a small transformer that predicts the next character of the built-in text.",
         labels={"published": "As published", "mlp": "MLPs", "character": "Character model"},
+        when=LEARNING,
     )
     depths: tuple[Depth, ...] = parameter(
         ("1", "4"),
         title="Depths",
         help="Learning: hidden layers of the MLPs, blocks of the character model. A drop-in replacement must hold at every depth.",
+        when=SOUND_LEARNING,
     )
     width: int = parameter(
         64,
@@ -152,6 +170,7 @@ class ActivationParameters(Parameters):
         ge=8,
         le=1024,
         scale="log2",
+        when=SOUND_LEARNING,
     )
     steps: int = parameter(
         250,
@@ -160,6 +179,7 @@ class ActivationParameters(Parameters):
         ge=20,
         le=100_000,
         step=100,
+        when=SOUND_LEARNING,
     )
     longer_steps: int = parameter(
         1000,
@@ -168,6 +188,7 @@ class ActivationParameters(Parameters):
         ge=500,
         le=100_000,
         step=500,
+        when=LEARNING | {"trainings": ("published",)},
     )
     batch_size: int = parameter(
         64,
@@ -176,12 +197,26 @@ class ActivationParameters(Parameters):
         ge=1,
         le=1024,
         scale="log2",
+        when=SOUND_LEARNING,
     )
     seq_len: int = parameter(
-        64, title="Sequence length", help="Learning: characters that the character model sees.", unit="tokens", ge=8, le=1024, scale="log2"
+        64,
+        title="Sequence length",
+        help="Learning: characters that the character model sees.",
+        unit="tokens",
+        ge=8,
+        le=1024,
+        scale="log2",
+        when=LEARNING | {"trainings": ("character",)},
     )
     seeds: int = parameter(
-        5, title="Seeds", help="Learning: trainings that are reported, paired between the functions.", ge=5, le=30, step=1
+        5,
+        title="Seeds",
+        help="Learning: trainings that are reported, paired between the functions.",
+        ge=5,
+        le=30,
+        step=1,
+        when=LEARNING,
     )
     tuning_seeds: int = parameter(
         3,
@@ -191,6 +226,7 @@ class ActivationParameters(Parameters):
         ge=1,
         le=10,
         step=1,
+        when=LEARNING,
     )
     rates: int = parameter(
         5,
@@ -199,11 +235,14 @@ class ActivationParameters(Parameters):
         ge=3,
         le=25,
         step=1,
+        when=LEARNING,
     )
-    points: int = parameter(10, title="Points of a curve", help="Learning: how often a training is evaluated.", ge=1, le=100, step=1)
-    segment_s: float = shared_parameters.segment_s(0.1)
-    looks: int = shared_parameters.looks(3)
-    precision: float = shared_parameters.precision(0.01)
+    points: int = parameter(
+        10, title="Points of a curve", help="Learning: how often a training is evaluated.", ge=1, le=100, step=1, when=SOUND_LEARNING
+    )
+    segment_s: float = shared_parameters.segment_s(0.1, when=SPEED)
+    looks: int = shared_parameters.looks(3, when=SPEED)
+    precision: float = shared_parameters.precision(0.01, when=SPEED)
     seed: int = shared_parameters.seed()
 
     @pydantic.model_validator(mode="after")

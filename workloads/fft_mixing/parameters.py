@@ -21,6 +21,10 @@ PUBLISHED_WINDOWS: tuple[Window, ...] = ("6", "12", "24")
 QUESTION_TOKENS = 16  # of recall's key-value pairs, before which nothing is asked for
 CLAIMED_SEQ_LENS = (4096, 8192)  # of which the source estimates savings
 ENERGY_SEQ_LEN = 8192  # where joules are measured if it is among those swept: the longest of which the source speaks
+# With which choices a parameter matters.
+SPEED = {"studies": ("speed",)}
+ACCURACY = {"studies": ("accuracy",)}
+AT_A_DISTANCE = ACCURACY | {"tasks": ("recall", "copy")}
 
 
 class FftMixingParameters(Parameters):
@@ -37,6 +41,7 @@ class FftMixingParameters(Parameters):
         scale="log2",
         group="main",
         sweep=True,
+        when=SPEED,
     )
     windows: tuple[Window, ...] = parameter(
         PUBLISHED_WINDOWS,
@@ -54,6 +59,7 @@ class FftMixingParameters(Parameters):
         le=48,
         step=8,
         group="main",
+        when=AT_A_DISTANCE,
     )
     studies: tuple[Study, ...] = parameter(
         ("speed", "accuracy"),
@@ -69,8 +75,11 @@ class FftMixingParameters(Parameters):
         ge=8,
         le=8192,
         step=8,
+        when=SPEED,
     )
-    n_heads: int = parameter(12, title="Heads", help="Of attention; they share out d_model, so they must divide it.", ge=1, le=128, step=1)
+    n_heads: int = parameter(
+        12, title="Heads", help="Of attention; they share out d_model, so they must divide it.", ge=1, le=128, step=1, when=SPEED
+    )
     tokens: int = parameter(
         32_768,
         title="Tokens in the batch",
@@ -79,6 +88,7 @@ class FftMixingParameters(Parameters):
         ge=64,
         le=1 << 20,
         scale="log2",
+        when=SPEED,
     )
     dtype: DataType = parameter(
         "float32",
@@ -86,12 +96,14 @@ class FftMixingParameters(Parameters):
         help="Of activations and weights. FFTs on a CPU, and FFTs of most lengths on a GPU, exist in fp32 only: there narrower types are "
         "widened before and narrowed after, which is part of the time.",
         labels=DTYPE_LABELS,
+        when=SPEED,
     )
     mode: Mode = parameter(
         "forward",
         title="Pass",
         help="Forward alone (inference), or forward and backward (training).",
         labels={"forward": "Forward", "forward_backward": "Forward + backward"},
+        when=SPEED,
     )
     peers: bool = parameter(
         True,
@@ -102,6 +114,7 @@ class FftMixingParameters(Parameters):
         True,
         title="Training step on the GPU",
         help="Time a training step of the published models on the GPU as well. On the CPU, as published, it is always timed.",
+        when=SPEED,
     )
     tasks: tuple[Task, ...] = parameter(
         ("recall",),
@@ -116,6 +129,7 @@ class FftMixingParameters(Parameters):
             "recall": "Associative recall",
             "copy": "Copy from a distance",
         },
+        when=ACCURACY,
     )
     published_epochs: int = parameter(
         0,
@@ -124,6 +138,7 @@ class FftMixingParameters(Parameters):
         ge=0,
         le=50,
         step=1,
+        when=ACCURACY,
     )
     n_distances: int = parameter(
         4,
@@ -132,8 +147,11 @@ class FftMixingParameters(Parameters):
         ge=1,
         le=4,
         step=1,
+        when=AT_A_DISTANCE,
     )
-    seeds: int = parameter(5, title="Seeds", help="Models of each kind in the sound protocol, trained side by side.", ge=1, le=20, step=1)
+    seeds: int = parameter(
+        5, title="Seeds", help="Models of each kind in the sound protocol, trained side by side.", ge=1, le=20, step=1, when=ACCURACY
+    )
     steps: int = parameter(
         300,
         title="Training steps",
@@ -141,22 +159,31 @@ class FftMixingParameters(Parameters):
         ge=0,
         le=20_000,
         step=50,
+        when=ACCURACY,
     )
     batch_size_trained: int = parameter(
-        64, title="Examples in a training batch", help="Of each model in the sound protocol.", ge=1, le=512, step=8
+        64,
+        title="Examples in a training batch",
+        help="Of each model in the sound protocol.",
+        ge=1,
+        le=512,
+        step=8,
+        when=ACCURACY,
     )
     tuned: bool = parameter(
         True,
         title="Learning rates tuned",
         help="Each kind of model gets the learning rate that is best on validation data with other seeds; else all train at 0.01.",
+        when=ACCURACY,
     )
     energy: EnergyEffort = shared_parameters.energy(
         f"Joules of a layer from the GPU's own counter, at N = {ENERGY_SEQ_LEN:,} where it is swept, else at the largest N: FFT-Mix as "
-        "published and fastest, attention as published and fastest. Standard takes about 20 s an arm, thorough about 70 s."
+        "published and fastest, attention as published and fastest. Standard takes about 20 s an arm, thorough about 70 s.",
+        when=SPEED,
     )
-    segment_s: float = shared_parameters.segment_s(0.1)
-    looks: int = shared_parameters.looks(2)
-    precision: float = shared_parameters.precision(0.01)
+    segment_s: float = shared_parameters.segment_s(0.1, when=SPEED)
+    looks: int = shared_parameters.looks(2, when=SPEED)
+    precision: float = shared_parameters.precision(0.01, when=SPEED)
     seed: int = shared_parameters.seed("Of the random inputs; the models of the sound protocol take this seed and the following ones.")
 
     @pydantic.model_validator(mode="after")

@@ -26,6 +26,11 @@ PUBLISHED_RATE = 0.01
 PUBLISHED_STEPS = 500
 STANDARD_EXPANSION = 4  # of an expert, and of the dense FFN it stands for
 MULTIPLE = {"float32": 4, "bfloat16": 8, "float16": 8}  # features that make 16 bytes: rows of a grouped product
+# With which choices a parameter matters.
+TRAINED = {"studies": ("routing", "loss")}
+ROUTED = {"studies": ("routing",)}
+SOUND_ROUTING = ROUTED | {"protocols": ("sound",)}
+SPEED = {"studies": ("speed",)}
 
 
 class MoeRoutingParameters(Parameters):
@@ -41,6 +46,7 @@ class MoeRoutingParameters(Parameters):
         step=1,
         group="main",
         sweep=True,
+        when=SOUND_ROUTING,
     )
     top_k: int = parameter(
         2,
@@ -59,9 +65,17 @@ class MoeRoutingParameters(Parameters):
         le=20_000,
         step=50,
         group="main",
+        when=TRAINED,
     )
     seeds: int = parameter(
-        5, title="Seeds", help="Models of each kind; the first five are the published seeds.", ge=1, le=20, step=1, group="main"
+        5,
+        title="Seeds",
+        help="Models of each kind; the first five are the published seeds.",
+        ge=1,
+        le=20,
+        step=1,
+        group="main",
+        when=TRAINED,
     )
     studies: tuple[Study, ...] = parameter(
         ("routing", "speed"),
@@ -76,12 +90,14 @@ class MoeRoutingParameters(Parameters):
         title="Protocols",
         help="Published: the claim's own set-up, flaws included. Sound: shuffled and held-out data, tuned learning rates, more routings.",
         labels={"published": "Published", "sound": "Sound"},
+        when=TRAINED,
     )
     routings: tuple[RoutingName, ...] = parameter(
         tuple(ROUTINGS),
         title="Routings",
         help="Compared in the sound protocol; equal weights are the baseline of the claim.",
         labels={name: routing.title for name, routing in ROUTINGS.items()},
+        when=SOUND_ROUTING,
     )
     tasks: tuple[Task, ...] = parameter(
         ("spiral", "digits"),
@@ -89,6 +105,7 @@ class MoeRoutingParameters(Parameters):
         help="Of the routing study in the sound protocol: the published spiral with a shuffled split, digits, and the next character "
         "of a text.",
         labels={"spiral": "Spiral", "digits": "Digits", "text": "Text"},
+        when=SOUND_ROUTING,
     )
     temperature: float = parameter(
         1.0,
@@ -97,9 +114,16 @@ class MoeRoutingParameters(Parameters):
         ge=0.01,
         le=100.0,
         step=0.1,
+        when=SOUND_ROUTING,
     )
     balance_weight: float = parameter(
-        0.01, title="Balancing loss", help="Weight of the load-balancing loss where a routing has it.", ge=0.0, le=10.0, step=0.01
+        0.01,
+        title="Balancing loss",
+        help="Weight of the load-balancing loss where a routing has it.",
+        ge=0.0,
+        le=10.0,
+        step=0.01,
+        when=SOUND_ROUTING,
     )
     balance_rate: float = parameter(
         0.01,
@@ -108,6 +132,7 @@ class MoeRoutingParameters(Parameters):
         ge=0.0,
         le=1.0,
         step=0.001,
+        when=SOUND_ROUTING,
     )
     capacity_factor: float = parameter(
         1.25,
@@ -116,11 +141,13 @@ class MoeRoutingParameters(Parameters):
         ge=0.1,
         le=64.0,
         step=0.25,
+        when=ROUTED,
     )
     drop_tokens: bool = parameter(
         False,
         title="Drop tokens beyond capacity",
         help="In training; otherwise the tokens that a limited capacity would drop are only counted.",
+        when=SOUND_ROUTING,
     )
     rates: int = parameter(
         3,
@@ -130,6 +157,7 @@ class MoeRoutingParameters(Parameters):
         ge=1,
         le=9,
         step=2,
+        when=TRAINED | {"protocols": ("sound",)},
     )
     layer_experts: int = parameter(
         8,
@@ -156,22 +184,31 @@ class MoeRoutingParameters(Parameters):
         step=16,
     )
     tokens: int = parameter(
-        16_384, title="Tokens", help="That go through a timed layer together.", unit="tokens", ge=16, le=1 << 18, scale="log2"
+        16_384,
+        title="Tokens",
+        help="That go through a timed layer together.",
+        unit="tokens",
+        ge=16,
+        le=1 << 18,
+        scale="log2",
+        when=SPEED,
     )
-    dtype: DataType = parameter("bfloat16", title="Data type", help="Of the layers that are timed.", labels=DTYPE_LABELS)
+    dtype: DataType = parameter("bfloat16", title="Data type", help="Of the layers that are timed.", labels=DTYPE_LABELS, when=SPEED)
     mode: Mode = parameter(
         "forward",
         title="Pass",
         help="Of the layers that are timed: forward alone (inference), or forward and backward (training).",
         labels={"forward": "Forward", "forward_backward": "Forward + backward"},
+        when=SPEED,
     )
     energy: EnergyEffort = shared_parameters.energy(
         "Joules of a layer from the GPU's own counter: each size of experts in its fastest implementation, the loop over experts, and the "
-        "dense FFNs. Standard takes about 20 s an arm, thorough about 70 s."
+        "dense FFNs. Standard takes about 20 s an arm, thorough about 70 s.",
+        when=SPEED,
     )
-    segment_s: float = shared_parameters.segment_s(0.1)
-    looks: int = shared_parameters.looks(2)
-    precision: float = shared_parameters.precision(0.01)
+    segment_s: float = shared_parameters.segment_s(0.1, when=SPEED)
+    looks: int = shared_parameters.looks(2, when=SPEED)
+    precision: float = shared_parameters.precision(0.01, when=SPEED)
     seed: int = shared_parameters.seed("Of the data that are drawn and of the random inputs of the timed layers.")
 
     @pydantic.model_validator(mode="after")

@@ -24,6 +24,10 @@ SAVINGS_N = (1 << 15, 1 << 17)  # the lengths the source names for its energy sa
 TEXT_CONTEXT = 256  # tokens that the character model is trained to see
 TEXT_LAYERS, TEXT_HEADS, TEXT_HEAD_DIM = 2, 4, 32
 MIN_SEEDS_JUDGED = 5  # fewer give no interval
+# With which choices a parameter matters.
+SPEED = {"parts": ("speed",)}
+TIMED = {"parts": ("speed", "ablation")}
+ON_TEXT = {"data": ("text",)}
 
 
 class SsaParameters(Parameters):
@@ -41,6 +45,7 @@ class SsaParameters(Parameters):
         scale="log2",
         group="main",
         sweep=True,
+        when={"parts": ("speed", "fidelity", "table6")},
     )
     k: int = parameter(
         0,
@@ -103,6 +108,7 @@ class SsaParameters(Parameters):
         ge=MIN_N,
         le=16384,
         scale="log2",
+        when={"parts": ("spectrum", "quality")},
     )
     spread: float = parameter(
         0.5,
@@ -166,7 +172,9 @@ class SsaParameters(Parameters):
     kmeans_steps: int = parameter(
         25, title="k-means steps", help="Lloyd steps of the reference, after k-means++ seeding.", ge=1, le=100, step=1
     )
-    n_heads: int = parameter(4, title="Heads", help="Attention heads, each with its own tokens and clusters.", ge=1, le=64, step=1)
+    n_heads: int = parameter(
+        4, title="Heads", help="Attention heads, each with its own tokens and clusters.", ge=1, le=64, step=1, when=SPEED
+    )
     head_dim: int = parameter(64, title="Head dimension", help="Features of a query, key and value.", ge=8, le=256, step=8)
     dtype: DataType = parameter(
         "float32",
@@ -176,13 +184,26 @@ class SsaParameters(Parameters):
     )
     energy: EnergyEffort = shared_parameters.energy(
         "Joules from the GPU's own counter at N = 32,768 and 131,072 where the run has them, else at its largest N: fast SSA against the "
-        "fastest fused attention. Standard takes about 30 s an arm, thorough about 70 s."
+        "fastest fused attention. Standard takes about 30 s an arm, thorough about 70 s.",
+        when=SPEED,
     )
     seeds: int = parameter(
-        5, title="Seeds", help="Independent data sets behind each level; fewer than 5 give no interval.", ge=1, le=40, step=1
+        5,
+        title="Seeds",
+        help="Independent data sets behind each level; fewer than 5 give no interval.",
+        ge=1,
+        le=40,
+        step=1,
+        when={"parts": ("fidelity", "spectrum", "table6", "ablation", "quality", "text")},
     )
     train_steps: int = parameter(
-        600, title="Training steps of the text model", help="Once for each choice: the trained model is kept.", ge=10, le=20000, step=50
+        600,
+        title="Training steps of the text model",
+        help="Once for each choice: the trained model is kept.",
+        ge=10,
+        le=20000,
+        step=50,
+        when=(ON_TEXT, {"parts": ("text",)}),
     )
     layer: int = parameter(
         1,
@@ -191,11 +212,12 @@ class SsaParameters(Parameters):
         ge=0,
         le=TEXT_LAYERS - 1,
         step=1,
+        when=ON_TEXT,
     )
-    head: int = parameter(0, title="Head of the text model", help="Counted from 0.", ge=0, le=TEXT_HEADS - 1, step=1)
-    segment_s: float = shared_parameters.segment_s(0.1)
-    looks: int = shared_parameters.looks(3)
-    precision: float = shared_parameters.precision(0.01)
+    head: int = parameter(0, title="Head of the text model", help="Counted from 0.", ge=0, le=TEXT_HEADS - 1, step=1, when=ON_TEXT)
+    segment_s: float = shared_parameters.segment_s(0.1, when=TIMED)
+    looks: int = shared_parameters.looks(3, when=TIMED)
+    precision: float = shared_parameters.precision(0.01, when=TIMED)
     seed: int = shared_parameters.seed("Of data, projections, starts of k-means and samples.")
 
     @pydantic.model_validator(mode="after")

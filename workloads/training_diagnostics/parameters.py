@@ -21,6 +21,11 @@ Embedded = Literal["images", "addition"]
 BATCH_SIZE = {"mnist": 128, "digits": 8}  # of the image runs: digits has 1/46 of MNIST's images, and three epochs must fill the windows
 DIGITS_TRAIN, MNIST_TRAIN = 1077, 50_000  # about, for estimates
 ALPHA = 0.05  # share of runs without order that the calibrated rule may alarm in
+# With which choices a parameter matters.
+FILTERED = {"studies": ("peaks", "detection")}
+EMBEDDING = {"studies": ("embedding",)}
+DETECTION = {"studies": ("detection",)}
+ON_IMAGES = ({"studies": ("peaks",)}, EMBEDDING | {"embedded": ("images",)})
 
 
 class TrainingDiagnosticsParameters(Parameters):
@@ -31,6 +36,7 @@ class TrainingDiagnosticsParameters(Parameters):
         title="Windows",
         help="Losses in a frame of the R-filter. Published: 6, 12, 24 and 36.",
         group="main",
+        when=FILTERED,
     )
     threshold: float = parameter(
         THRESHOLD,
@@ -40,9 +46,18 @@ class TrainingDiagnosticsParameters(Parameters):
         le=100.0,
         step=0.5,
         group="main",
+        when=FILTERED,
     )
     delay: int = parameter(
-        1, title="Delay", help="Of the embedding in the sound protocol. Published: 1.", unit="steps", ge=1, le=50, step=1, group="main"
+        1,
+        title="Delay",
+        help="Of the embedding in the sound protocol. Published: 1.",
+        unit="steps",
+        ge=1,
+        le=50,
+        step=1,
+        group="main",
+        when=EMBEDDING,
     )
     seeds: int = parameter(
         80,
@@ -52,8 +67,11 @@ class TrainingDiagnosticsParameters(Parameters):
         le=400,
         step=1,
         group="main",
+        when=DETECTION,
     )
-    steps: int = parameter(800, title="Training steps", help="Of each of these runs.", ge=50, le=20_000, step=50, group="main")
+    steps: int = parameter(
+        800, title="Training steps", help="Of each of these runs.", ge=50, le=20_000, step=50, group="main", when=DETECTION
+    )
     studies: tuple[Study, ...] = parameter(
         ("peaks", "embedding", "detection"),
         title="What is measured",
@@ -67,22 +85,34 @@ class TrainingDiagnosticsParameters(Parameters):
         title="Images",
         help="Whose losses are filtered and embedded. MNIST (published) is downloaded on first use.",
         labels={"digits": "Digits", "mnist": "MNIST"},
+        when=ON_IMAGES,
     )
-    epochs: int = parameter(3, title="Epochs", help="Of the image runs. Published: 3.", ge=1, le=50, step=1)
-    image_seeds: int = parameter(10, title="Seeds of the image runs", help="How many runs on images.", ge=1, le=20, step=1)
+    epochs: int = parameter(3, title="Epochs", help="Of the image runs. Published: 3.", ge=1, le=50, step=1, when=ON_IMAGES)
+    image_seeds: int = parameter(10, title="Seeds of the image runs", help="How many runs on images.", ge=1, le=20, step=1, when=ON_IMAGES)
     embedded: tuple[Embedded, ...] = parameter(
         ("images",),
         title="Embedded losses",
         help="Which losses are embedded: of the image runs (published), of the runs with a transition.",
         labels={"images": "Images", "addition": "Modular addition"},
+        when=EMBEDDING,
     )
-    modulus: int = parameter(23, title="Modulus p", help="The task is a + b mod p for all p² pairs.", ge=5, le=97, step=2)
-    train_share: float = parameter(0.5, title="Training share", help="Share of the pairs that is trained on.", ge=0.2, le=0.9, step=0.05)
-    batch_size: int = parameter(64, title="Batch size", help="Of the runs with a transition.", ge=1, le=8192, step=1)
-    width: int = parameter(64, title="Hidden units", help="Of the network that learns addition.", ge=4, le=1024, step=16)
-    learning_rate: float = parameter(0.005, title="Learning rate", help="Of AdamW in these runs.", ge=1e-5, le=1.0, step=0.001)
+    modulus: int = parameter(23, title="Modulus p", help="The task is a + b mod p for all p² pairs.", ge=5, le=97, step=2, when=DETECTION)
+    train_share: float = parameter(
+        0.5, title="Training share", help="Share of the pairs that is trained on.", ge=0.2, le=0.9, step=0.05, when=DETECTION
+    )
+    batch_size: int = parameter(64, title="Batch size", help="Of the runs with a transition.", ge=1, le=8192, step=1, when=DETECTION)
+    width: int = parameter(64, title="Hidden units", help="Of the network that learns addition.", ge=4, le=1024, step=16, when=DETECTION)
+    learning_rate: float = parameter(
+        0.005, title="Learning rate", help="Of AdamW in these runs.", ge=1e-5, le=1.0, step=0.001, when=DETECTION
+    )
     weight_decay: float = parameter(
-        1.0, title="Weight decay", help="Of AdamW in these runs; without it, they generalise late.", ge=0.0, le=20.0, step=0.1
+        1.0,
+        title="Weight decay",
+        help="Of AdamW in these runs; without it, they generalise late.",
+        ge=0.0,
+        le=20.0,
+        step=0.1,
+        when=DETECTION,
     )
     transition_accuracy: float = parameter(
         0.5,
@@ -91,6 +121,7 @@ class TrainingDiagnosticsParameters(Parameters):
         ge=0.1,
         le=1.0,
         step=0.05,
+        when=DETECTION,
     )
     tolerance: int = parameter(
         150,
@@ -100,6 +131,7 @@ class TrainingDiagnosticsParameters(Parameters):
         ge=1,
         le=10_000,
         step=10,
+        when=DETECTION,
     )
     nulls: int = parameter(
         199,
@@ -108,6 +140,7 @@ class TrainingDiagnosticsParameters(Parameters):
         ge=19,
         le=1999,
         step=20,
+        when=FILTERED,
     )
     average: int = parameter(
         5,
@@ -117,10 +150,19 @@ class TrainingDiagnosticsParameters(Parameters):
         ge=2,
         le=50,
         step=1,
+        when=DETECTION,
     )
-    points: int = parameter(100, title="Points", help="Of the embedding, drawn at random for persistent homology.", ge=20, le=500, step=20)
+    points: int = parameter(
+        100, title="Points", help="Of the embedding, drawn at random for persistent homology.", ge=20, le=500, step=20, when=EMBEDDING
+    )
     surrogates: int = parameter(
-        3, title="Surrogates", help="Null series of each kind and seed whose embedding is ranked too.", ge=1, le=99, step=1
+        3,
+        title="Surrogates",
+        help="Null series of each kind and seed whose embedding is ranked too.",
+        ge=1,
+        le=99,
+        step=1,
+        when=EMBEDDING,
     )
     seed: int = shared_parameters.seed("The first of the seeds; of the splits and of everything random in the analysis.")
 
