@@ -9,23 +9,25 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lab import recordings
+from lab import imports, recordings
+from lab.imports import Imports
 from lab.records import RunView
 from lab.store import Store
 
 Origin = Literal["local", "recorded", "imported"]
-IMPORTED_PREFIX = "imported/"
 
 
 def origin(reference: str) -> Origin:
     """Where the run of this name would lie, whether or not there is one."""
     if reference.startswith(recordings.PREFIX):
         return "recorded"
-    return "imported" if reference.startswith(IMPORTED_PREFIX) else "local"
+    return "imported" if reference.startswith(imports.PREFIX) else "local"
 
 
 def view(store: Store, reference: str) -> RunView:
     """The run called ``reference``. Raises ParameterError when there is none."""
     if origin(reference) == "recorded":
         return recordings.recording(reference).view()
+    if origin(reference) == "imported":
+        return Imports(store.home).view(reference)
     return store.view(reference)

@@ -9,7 +9,7 @@ from typing import Any
 from lab.parameters import Parameters, fields
 from lab.records import Chart, Estimate, StoredRecord
 
-MAX_UPLOAD_BYTES = 1 << 20  # what the server lets through (.streamlit/config.toml)
+MAX_UPLOAD_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)

@@ -18,19 +18,19 @@ import re
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lab import charts, export
+from lab import export
 from lab.archive import ArchiveError, read_archive
 from lab.csv_format import CsvError, read_table
 from lab.device_lock import exclusive
 from lab.export import MANIFEST, RECORDS, SUMMARY, VERDICTS
 from lab.foreign_run import ForeignRunError, check_command, check_manifest, check_records
-from lab.parameters import ParameterError
+from lab.parameters import ParameterError, Plan
 from lab.records import RunView
 from lab.summary import summarise
 from lab.verdicts import WORDS
@@ -41,8 +41,8 @@ ID_PATTERN = r"[0-9a-f]{12}"
 NAMED_DIFFERENCES = 3  # verdicts that a notice names; more are counted
 
 _BOM = b"\xef\xbb\xbf"
-_CHOSEN = re.compile(r"(?:.*[-_ ])?(manifest\.json|records\.csv|summary\.csv|verdicts\.csv)", re.DOTALL)
-_COPY = re.compile(r" ?\([0-9]{1,3}\)(?=\.(?:csv|json)$)")  # what a browser adds to the name of a second download
+# Downloads have the run's id in front, and a browser adds a number to the name of a second download.
+_PART = re.compile(r"(?:.*[-_ ])?(manifest|records|summary|verdicts)(?: ?\([0-9]{1,3}\))?\.(json|csv)", re.DOTALL)
 
 
 class ImportRefused(ValueError):
@@ -113,17 +113,17 @@ class Imports:
             raise ImportRefused(str(error)) from error
         return self._add(files)
 
-    def add_files(self, chosen: Mapping[str, bytes]) -> str:
-        """Import the files of a bundle by their names, which may have something in front as downloads have. Otherwise as :meth:`add`."""
-        self._check_size(sum(map(len, chosen.values())))
+    def add_files(self, chosen: Iterable[tuple[str, bytes]]) -> str:
+        """Import the files of one run, each with its name (see :func:`part`). Otherwise as :meth:`add`."""
         files: dict[str, bytes] = {}
-        for given, data in chosen.items():
-            found = _CHOSEN.fullmatch(_COPY.sub("", given))
-            if found is None:
+        for given, data in chosen:
+            name = part(given)
+            if not name:
                 raise ImportRefused(f"{given[:60]!r} is no file of a run; allowed: {', '.join(export.FILES)}")
-            if found[1] in files:
-                raise ImportRefused(f"{found[1]} was chosen twice; allowed: the files of one run")
-            files[found[1]] = data
+            if name in files:
+                raise ImportRefused(f"{name} was chosen twice; allowed: the files of one run")
+            files[name] = data
+        self._check_size(sum(map(len, files.values())))
         return self._add(files)
 
     def _check_size(self, size: int) -> None:
@@ -256,6 +256,12 @@ class Imports:
         )
 
 
+def part(name: str) -> str:
+    """Which file of a bundle a file of this name is: "records.csv" for "20260131-174502-a7k2m9-records (1).csv"; "" for none."""
+    found = _PART.fullmatch(name)
+    return f"{found[1]}.{found[2]}" if found and f"{found[1]}.{found[2]}" in export.FILES else ""
+
+
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir(follow_symlinks=False)
 
@@ -270,14 +276,22 @@ def _facts(path: Path) -> dict[str, Any]:
 
 def _evaluated(view: RunView) -> dict[str, bytes]:
     """The four files as this version makes them, after drawing every chart. Raises ImportRefused where that fails."""
+    from lab import charts  # Plotly takes a moment to import; listing and reading imported runs needs none of it
+
+    declared = view.workload
     try:
-        for chart in view.workload.charts(summarise(view.workload, view.plan, view.records), view.records):
+        estimates = summarise(declared, view.plan, view.records)
+        drawn = declared.charts(estimates, view.records)
+        if declared.explore is not None:
+            (settings,) = Plan.of(declared.explore.parameters).cells
+            drawn = [*drawn, *declared.explore.charts(settings, estimates, view.records, None)]
+        for chart in drawn:
             charts.figure(chart)
             charts.table(chart)
         return export.bundle(view)
     except Exception as error:  # a workload's own code meets records that no experiment of its would make: whatever it raises
         name = type(error).__name__
-        raise ImportRefused(f"{RECORDS}: nothing can be computed from these records as those of {view.workload.name} ({name})") from error
+        raise ImportRefused(f"{RECORDS}: nothing can be computed from these records as those of {declared.name} ({name})") from error
 
 
 def _difference(name: str, given: bytes, made: bytes, max_rows: int) -> Iterator[str]:

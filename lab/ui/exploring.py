@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from lab import formatting
-from lab.explore import Explore, Upload
+from lab.explore import MAX_UPLOAD_BYTES, Explore, Upload
 from lab.parameters import ParameterError, Parameters, Plan, fields
 from lab.ui.figures import figures
 from lab.ui.results import Results, drawn
@@ -77,7 +77,12 @@ def _uploaded(state: ExploreState, upload: Upload) -> Any:
         st.markdown("\n".join(f"- `{name}`: {meaning}" for name, meaning in upload.columns.items()))
         st.code(upload.example, language=None)
         st.caption(f"CSV with a header in UTF-8, at most {formatting.quantity(upload.max_bytes, 'B')}. It stays in this browser session.")
-    file = st.file_uploader(formatting.sentence(upload.title).rstrip("."), type=["csv", "txt"], key=state.key("upload"))
+    file = st.file_uploader(
+        formatting.sentence(upload.title).rstrip("."),
+        type=["csv", "txt"],
+        key=state.key("upload"),
+        max_upload_size=MAX_UPLOAD_BYTES >> 20,
+    )
     if file is None:
         return None
     try:
