@@ -1,0 +1,187 @@
+"""The page "Runs": every run that can be shown. Those of this machine, the recorded ones and the imported ones lie in tabs of their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import streamlit as st
+
+from lab import formatting
+from lab.listing import Filter, Listed
+from lab.store import ACTIVE
+from lab.ui import importing, live, results, run_actions, run_table, server, shell
+from lab.ui.run_filters import clear, filters
+from lab.ui.run_query import TABS
+from lab.ui.runs_state import RunsState
+from lab.ui.text import plain
+from lab.ui.widgets import told, widget_key
+from lab.workload import workloads
+
+TITLE = "Runs"
+TAB_LABELS = dict(zip(TABS, ("This machine", "Recorded", "Imported"), strict=True))
+PAGE_ROWS = 25
+POLL_S = 1.0
+SHOWN_ACTIVE = 5  # active runs told of one by one
+
+Seen = tuple[tuple[object, ...], ...]
+
+
+def show() -> None:
+    """Draw the page."""
+    shell.frame(TITLE)
+    st.title(TITLE)
+    st.markdown("Every run that can be looked at, with what it found. Select runs to open, name, keep, compare or delete them.")
+    state = RunsState()
+    state.read_address()
+    state.write_address()
+    labels = list(TAB_LABELS.values())
+    key = widget_key(state.key("tab"), TAB_LABELS[state.wanted.tab])
+    names = {label: name for name, label in TAB_LABELS.items()}
+    local, recorded, imported = st.tabs(labels, key=key, on_change=told(key, lambda label: state.want(tab=names[label])))
+    if state.problem:
+        with local:
+            st.error(plain(state.problem), icon=":material/error:")
+    if local.open:
+        with local:
+            _local(state)
+    elif recorded.open:
+        with recorded:
+            _recorded(state)
+    else:
+        with imported:
+            importing.section()
+
+
+# --- of this machine ----------------------------------------------------------------------------------------------------------------
+
+
+def _local(state: RunsState) -> None:
+    server.engine().recover()  # a run of a process that died would else look active for ever
+    if not server.store().listing(limit=1).total:
+        _nothing_yet()
+        return
+    filters(state)
+    wanted = state.wanted
+    found = server.store().listing(wanted.filter, wanted.order, PAGE_ROWS, (wanted.page - 1) * PAGE_ROWS)
+    _standing(state, found.rows)
+    for sentence in state.said:
+        st.warning(plain(sentence), icon=":material/warning:")
+    if not found.rows:
+        _nothing_found(state, found.total)
+        return
+    above = st.container()
+    with st.spinner("Reading what the runs found"):
+        rows = [run_table.of_store(run) for run in found.rows]
+    chosen = run_table.table(rows, state.key("table"), _alt(found.rows), state.selected, state.touched)
+    state.select(chosen)
+    selected = [row for row in rows if row.reference in chosen]
+    with above:
+        run_actions.toolbar(state, selected)
+    _pages(state, found.total)
+    run_actions.dialog(state, rows)
+
+
+def _nothing_yet() -> None:
+    st.info(
+        "Nothing has been run on this machine yet. Open an experiment and press Run: the run is kept and listed here. The tab Recorded "
+        "shows runs that were made elsewhere.",
+        icon=":material/science:",
+    )
+    with st.container(horizontal=True):
+        for workload in shell.with_page():
+            st.page_link(shell.page(workload), label=workload.title, icon=":material/experiment:")
+
+
+def _nothing_found(state: RunsState, total: int) -> None:
+    if total:
+        st.info(f"The list ends before this page: {total:,} runs match.", icon=":material/filter_alt_off:")
+        st.button("First page", key=state.key("first page"), on_click=state.want)
+    else:
+        st.info("No run matches these filters.", icon=":material/filter_alt_off:")
+        st.button("Clear the filters", key=state.key("clear"), on_click=clear, args=(state,))
+
+
+def _pages(state: RunsState, total: int) -> None:
+    count = math.ceil(total / PAGE_ROWS)
+    first = (state.wanted.page - 1) * PAGE_ROWS + 1
+    last = min(first + PAGE_ROWS - 1, total)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption(
+            "1 run" if total == 1 else f"Runs {first:,} to {last:,} of {total:,}" if count > 1 else f"{total:,} runs", width="content"
+        )
+        if count > 1:
+            key = widget_key(state.key("page"), state.wanted.page)
+            st.pagination(count, key=key, on_change=told(key, lambda page: state.want(page=page)))
+
+
+def _alt(runs: Sequence[Listed]) -> str:
+    return f"{len(runs)} runs of this machine: experiment, status, verdicts, a picture, start, duration, preset, hardware, note"
+
+
+# --- while something is active ------------------------------------------------------------------------------------------------------
+
+
+def _standing(state: RunsState, shown: Sequence[Listed]) -> None:
+    """How the active runs stand, renewed while there are any; the list follows when one of them changes its status."""
+    active = _active()
+    every = POLL_S if active else None
+    st.fragment(_renewed, run_every=every)(state, _seen(shown, active))
+
+
+def _renewed(state: RunsState, seen: Seen) -> None:
+    server.engine().recover()
+    wanted = state.wanted
+    active = _active()
+    found = server.store().listing(wanted.filter, wanted.order, PAGE_ROWS, (wanted.page - 1) * PAGE_ROWS).rows
+    now = _seen(found, active)
+    if now != seen and state.dialog is None:
+        # Rows must not move under the hand of somebody who selects.
+        if not state.selected or {row[0] for row in now} == {row[0] for row in seen}:
+            state.own_rerun()
+            st.rerun()
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption("The list has changed.", width="content")
+            if st.button("Show it as it is now", key=state.key("refresh"), icon=":material/refresh:"):
+                state.own_rerun()
+                st.rerun()
+    for run in active[:SHOWN_ACTIVE]:
+        how = server.store().run(run.id)
+        words = f"{run.title} · {run_table.experiment(run.workload)} · {live.standing(how)}"
+        st.progress(min(max(how.progress, 0.0), 1.0), text=plain(words))
+    if len(active) > SHOWN_ACTIVE:
+        st.caption(f"and {len(active) - SHOWN_ACTIVE:,} more that are queued or running")
+
+
+def _active() -> Sequence[Listed]:
+    """The active runs, in the order of the queue."""
+    return server.store().listing(Filter(statuses=ACTIVE), "oldest", 1000).rows
+
+
+def _seen(*lists: Sequence[Listed]) -> Seen:
+    """What has to change for the list to be drawn anew."""
+    return tuple((run.id, run.status, run.started_at, run.pinned, run.name, run.note) for runs in lists for run in runs)
+
+
+# --- of others ----------------------------------------------------------------------------------------------------------------------
+
+
+def _recorded(state: RunsState) -> None:
+    st.markdown("Runs from the repository, measured by its authors on the hardware named, and never mixed with runs of this machine.")
+    with st.spinner("Reading the recorded runs"):
+        rows = [
+            run_table.of_results(found, f"{workload.title}: {subject}" if subject else workload.title)
+            for workload in workloads().values()
+            for subject, found in results.recordings(workload.name).items()
+        ]
+    if not rows:
+        st.info("No run is recorded in this copy of the lab.", icon=":material/inventory_2:")
+        return
+    above = st.container()
+    chosen = run_table.table(rows, state.key("recorded"), "The recorded runs", state.selected, state.touched)
+    state.select(chosen)
+    with above:
+        run_actions.foreign_toolbar([row for row in rows if row.reference in chosen])
+    dates = sorted(row.started_at for row in rows if row.started_at is not None)
+    if dates:
+        st.caption(f"Recorded between {formatting.moment(dates[0])} and {formatting.moment(dates[-1])}.")
