@@ -16,6 +16,14 @@ MINUS = "−"
 
 _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
 _PREFIXED_UNITS = frozenset({"s", "B", "B/s", "J", "W", "FLOP", "FLOP/s", "Hz", "elements/s", "tokens/s", "samples/s"})
+# Units that name a direction, and what a negative value of them is called: nothing is "−7 % lower".
+_OPPOSITE = {
+    "% fewer": "% more",
+    "% higher": "% lower",
+    "% higher loss": "% lower loss",
+    "% lower": "% higher",
+    "% saved": "% more used",
+}
 _SPELLED_UNITS = {"ratio": "×", "x": "×", "×": "×", "fraction": "", "1": "", "count": "", "": ""}
 
 
@@ -66,9 +74,15 @@ def quantity(value: float | None, unit: str, reason: str = "") -> str:
     """A value with its unit and SI prefix ("4.20 µs", "2.91 TB/s", "8.10×", "44 %"), or "not measured: reason" for None."""
     if value is None:
         return f"{NOT_MEASURED}: {reason}" if reason else NOT_MEASURED
+    value, unit = directed(value, unit)
     factor, shown = prefix(value, unit)
     scaled = float(f"{value / factor:.12g}")  # 1e-05 / 1e-06 is 10 and not 9.999…
-    return _with_unit(number(scaled, 3), shown)
+    return with_unit(number(scaled, 3), shown)
+
+
+def directed(value: float, unit: str) -> tuple[float, str]:
+    """A value whose unit names a direction, the right way round: −7.2 "% lower" is 7.2 "% higher". Others come back as they are."""
+    return (-value, _OPPOSITE[unit]) if value < 0 and unit in _OPPOSITE else (value, unit)
 
 
 def interval(low: float | None, high: float | None, unit: str) -> str:
@@ -76,14 +90,23 @@ def interval(low: float | None, high: float | None, unit: str) -> str:
     if low is None or high is None:
         return ""
     factor, shown = prefix(max(abs(low), abs(high)), unit)
-    return _with_unit(f"{number(low / factor, 3)} to {number(high / factor, 3)}", shown)
+    return span(low / factor, high / factor, shown)
+
+
+def span(low: float, high: float, unit: str, digits: int = 3) -> str:
+    """From ``low`` to ``high`` in a unit that takes no prefix: "1 to 3 % lower"; across nothing "1 % higher to 3 % lower"."""
+    if low < 0 >= high and unit in _OPPOSITE:
+        low, high, unit = -high, -low, _OPPOSITE[unit]
+    first, first_unit = directed(low, unit)
+    text = number(first, digits) if first_unit == unit else with_unit(number(first, digits), first_unit)
+    return with_unit(f"{text} to {number(high, digits)}", unit)
 
 
 def estimate(value: float | None, low: float | None, high: float | None, unit: str, reason: str = "") -> str:
     """A value with its 95 % interval: "8.10× (8.04 to 8.16×)"; without an interval only the value; None as in :func:`quantity`."""
     text = quantity(value, unit, reason)
-    span = interval(low, high, unit)
-    return f"{text} ({span})" if value is not None and span else text
+    ends = interval(low, high, unit)
+    return f"{text} ({ends})" if value is not None and ends else text
 
 
 def count(value: int) -> str:
@@ -173,7 +196,8 @@ def _superscript(value: int) -> str:
     return str(value).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
-def _with_unit(text: str, unit: str) -> str:
+def with_unit(text: str, unit: str) -> str:
+    """A number in words with its unit behind it: "8.1×", "44 %"."""
     if not unit:
         return text
     return f"{text}×" if unit == "×" else f"{text} {unit}"

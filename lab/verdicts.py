@@ -310,18 +310,18 @@ def _meaning(claim: Claim, edge: Borders) -> str:
     if claim.kind == "equivalence":
         if math.isinf(edge.high):
             side = "at least" if direction(claim) > 0 else "at most"
-            return f"No worse means {side} {_with_unit(claim, formatting.number(value_of(claim, edge.low), 3))}."
+            return f"No worse means {side} {_quantity(claim, value_of(claim, edge.low))}."
         return f"Kept means {_range(claim, edge.low, edge.high)}."
     low = max(edge.low, edge.margin)
     if math.isinf(edge.high):
         side = "at least" if direction(claim) > 0 else "at most"
-        return f"Reproduced would be {side} {_with_unit(claim, formatting.number(value_of(claim, low), 3))}."
+        return f"Reproduced would be {side} {_quantity(claim, value_of(claim, low))}."
     return f"Reproduced would be {_range(claim, low, edge.high)}."
 
 
 def _range(claim: Claim, low: float, high: float) -> str:
     first, last = sorted((value_of(claim, low), value_of(claim, high)))
-    return _with_unit(claim, f"{formatting.number(first, 3)} to {formatting.number(last, 3)}")
+    return formatting.span(first, last, claim.unit)
 
 
 def _shown(claim: Claim, measured: Measured, interval_name: str = INTERVAL) -> str:
@@ -329,14 +329,21 @@ def _shown(claim: Claim, measured: Measured, interval_name: str = INTERVAL) -> s
     value, low, high = measured.value, measured.ci_low, measured.ci_high
     assert value is not None
     if low is None or high is None:
-        return _with_unit(claim, formatting.number(value, 4)) + (" (exact)" if measured.exact else f" (n = {measured.n})")
+        return _quantity(claim, value, 4) + (" (exact)" if measured.exact else f" (n = {measured.n})")
     digits = 3 if high - low > 0.01 * abs(value) else 4
-    shown = _with_unit(claim, formatting.number(value, digits))
-    return f"{shown} ({interval_name} {formatting.number(low, digits)} to {formatting.number(high, digits)}, n = {measured.n})"
+    shown = _quantity(claim, value, digits)
+    (first, unit), (last, other) = formatting.directed(low, claim.unit), formatting.directed(high, claim.unit)
+    if unit == other == formatting.directed(value, claim.unit)[1]:  # the value's own, which is not said twice
+        ends = formatting.span(min(first, last), max(first, last), "", digits)
+    else:
+        ends = formatting.span(low, high, claim.unit, digits)
+    return f"{shown} ({interval_name} {ends}, n = {measured.n})"
 
 
-def _with_unit(claim: Claim, text: str) -> str:
-    return f"{text}×" if claim.unit == "×" else f"{text} {claim.unit}".rstrip()
+def _quantity(claim: Claim, value: float, digits: int = 3) -> str:
+    """A value in the claim's unit: −7.2 "% lower" is "7.2 % higher"."""
+    directed, unit = formatting.directed(value, claim.unit)
+    return formatting.with_unit(formatting.number(directed, digits), unit)
 
 
 def _sentence(text: str) -> str:

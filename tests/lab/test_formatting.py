@@ -97,3 +97,18 @@ def test_a_number_reads_back_within_its_digits(value: float) -> None:
 @pytest.mark.parametrize(("value", "text"), [(1.95, "+1.95"), (-0.25, "−0.25"), (0.0, "0.00"), (-0.001, "0.00"), (12.0, "+12.00")])
 def test_differences_have_a_sign(value: float, text: str) -> None:
     assert formatting.signed(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "unit", "text"),
+    [
+        (7.16, 6.1, 8.2, "% lower", "7.16 % lower (6.10 to 8.20 % lower)"),
+        (-7.16, -8.2, -6.1, "% lower", "7.16 % higher (6.10 to 8.20 % higher)"),
+        (-7.16, -8.2, 1.0, "% lower", "7.16 % higher (8.20 % higher to 1 % lower)"),
+        (-1.0, -2.0, 0.0, "% saved", "1 % more used (0 to 2 % more used)"),
+        (1.0, 0.0, 2.0, "% saved", "1 % saved (0 to 2 % saved)"),
+        (-1.0, -2.0, 0.5, "%", "−1 % (−2 to 0.500 %)"),
+    ],
+)
+def test_a_unit_that_names_a_direction_is_never_negative(value: float, low: float, high: float, unit: str, text: str) -> None:
+    assert formatting.estimate(value, low, high, unit) == text

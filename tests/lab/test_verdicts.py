@@ -271,6 +271,19 @@ def test_a_ratio_interval_that_reaches_below_zero_reaches_into_contradicted() ->
     assert "“contradicted”" in judgement.reason
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ((-7.16, -8.2, -6.1), "Measured 7.16 % higher (95 % interval 6.10 to 8.20, n = 10); claimed"),
+        ((-0.5, -2.0, 1.0), "Measured 0.500 % higher (95 % interval 2 % higher to 1 % lower, n = 10); claimed"),
+        ((7.16, 6.1, 8.2), "Measured 7.16 % lower (95 % interval 6.10 to 8.20, n = 10); claimed"),
+    ],
+)
+def test_a_reason_names_the_direction_and_no_sign(values: tuple[float, float, float], said: str) -> None:
+    claim = claims()["act-loss-phi6"]  # "% lower"
+    assert judge(claim, found(claim, *values, data=claim.data)).reason.startswith(said)
+
+
 def test_exact_values_need_no_interval() -> None:
     # 4 against 14 is 71.43 % fewer, within a tenth of 71; 3 against 14 is 78.57 %, beyond 78.1.
     phi6, zeta = claims()["act-flops-phi6"], claims()["act-flops-zeta"]
