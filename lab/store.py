@@ -23,7 +23,6 @@ import shutil
 import sqlite3
 import threading
 import time
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from typing import Any, Literal
 import platformdirs
 
 from lab.device_lock import exclusive
+from lab.hidden_text import hidden_character
 from lab.listing import ORDERS, Filter, Listed, Listing, Order
 from lab.parameters import ParameterError, Plan
 from lab.records import Record, RunView, StoredRecord
@@ -114,8 +114,6 @@ UPDATE runs SET hardware = coalesce(json_extract(manifest, '$.hardware'), '') WH
 }
 _LISTED = ", ".join(field.name for field in dataclasses.fields(Listed))
 EVERYTHING = Filter()
-_UNSHOWN = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: controls, halves of pairs, separators of lines and paragraphs
-_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # change the direction of what follows
 _REMOVABLE = "pinned = 0 AND status NOT IN ('queued', 'running')"  # as the index has it, or it would not be used
 
 
@@ -521,8 +519,8 @@ class Store:
     def describe(self, run_id: str, *, name: str | None = None, note: str | None = None) -> None:
         """Give a run a name or a note; "" takes it away, None leaves it. White space around both goes.
 
-        Raises ParameterError, with nothing changed, for more than ``MAX_NAME`` or ``MAX_NOTE`` characters, for control characters
-        (a note may have several lines) and when there is no such run.
+        Raises ParameterError, with nothing changed, for more than ``MAX_NAME`` or ``MAX_NOTE`` characters, for characters that
+        cannot be seen (a note may have several lines) and when there is no such run.
         """
         changes = {}
         if name is not None:
@@ -623,10 +621,10 @@ def _hardware(manifest: Mapping[str, Any]) -> str:
 
 def _words(field: str, text: str, longest: int, allowed: str = "") -> str:
     """``text`` if it is short enough and nothing in it moves or hides other text."""
-    bad = next((c for c in text if c not in allowed and (unicodedata.category(c) in _UNSHOWN or c in _TURNING)), None)
-    if bad is not None or len(text) > longest:
-        problem = f"has {len(text):,} characters" if bad is None else f"has the control character U+{ord(bad):04X}"
-        raise ParameterError(field, text, f"at most {longest:,} characters, no control characters", problem)
+    hidden = hidden_character(text, allowed)
+    if hidden or len(text) > longest:
+        problem = f"has the hidden character {hidden}" if hidden else f"has {len(text):,} characters"
+        raise ParameterError(field, text, f"at most {longest:,} characters, none that cannot be seen", problem)
     return text
 
 

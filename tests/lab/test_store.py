@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import sqlite3
 import string
@@ -15,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.listing import ORDERS, Filter, Order
 from lab.parameters import ParameterError
 from lab.records import Record, StoredRecord
-from lab.store import DATABASE_VERSION, MAX_REMOVED, Store, StoreError, default_home, new_run_id
+from lab.store import DATABASE_VERSION, MAX_NAME, MAX_NOTE, MAX_REMOVED, Run, Store, StoreError, default_home, new_run_id
 from lab.worker import EVENTS_FILE
 from tests.demo_workloads.demo.spec import WORKLOAD
 
@@ -200,6 +202,221 @@ def test_a_run_survives_closing_the_store(home: Path) -> None:
         assert store.view(run_id).manifest == {"run_id": run_id}
 
 
+# --- what readers say of runs -------------------------------------------------------------------------------------------------
+
+
+def test_a_run_takes_a_name_and_a_note(store: Store) -> None:
+    run_id, other = add(store), add(store)
+    assert (store.run(run_id).name, store.run(run_id).note) == ("", "")
+    store.describe(run_id, name="  Größe <b>1</b> ", note="first\r\nsecond\tline\n")
+    assert (store.run(run_id).name, store.run(run_id).note) == ("Größe <b>1</b>", "first\nsecond\tline")
+    store.describe(run_id, name="another")  # None leaves the note
+    assert (store.run(run_id).name, store.run(run_id).note) == ("another", "first\nsecond\tline")
+    store.describe(run_id, name="", note="")
+    assert (store.run(run_id).name, store.run(run_id).note) == ("", "")
+    assert store.run(other).name == ""
+    store.describe(run_id, name="n" * MAX_NAME, note="n" * MAX_NOTE)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "words"),
+    [
+        ("name", "n" * 101, r"^name: .* has 101 characters; allowed: at most 100 characters"),
+        ("note", "n" * 2001, r"^note: .* has 2,001 characters; allowed: at most 2,000 characters"),
+        ("name", "two\nlines", r"^name: .* has the hidden character U\+000A"),
+        ("name", "nul\0", r"U\+0000"),
+        ("note", "bell\a", r"^note: .*U\+0007"),
+        ("name", "abc\u202edcba", r"U\+202E"),  # what follows is shown from right to left
+        ("note", "half\ud800", r"U\+D800"),  # could not be written at all
+    ],
+)
+def test_a_bad_name_or_note_is_refused_and_changes_nothing(store: Store, field: str, text: str, words: str) -> None:
+    run_id = add(store)
+    store.describe(run_id, name="before", note="before")
+    with pytest.raises(ParameterError, match=words):
+        store.describe(run_id, **{"name": "after", "note": "after", field: text})
+    assert (store.run(run_id).name, store.run(run_id).note) == ("before", "before")
+
+
+def test_an_unknown_run_cannot_be_described(store: Store) -> None:
+    with pytest.raises(ParameterError, match="is unknown"):
+        store.describe("20260131-174502-aaaaaa", name="")
+
+
+def test_active_runs_are_counted_for_each_session(store: Store) -> None:
+    mine = [add(store, session="mine") for _ in range(3)]
+    add(store, session="other")
+    add(store)
+    store.start(mine[0], 2, "mark", 1.0)
+    store.end(mine[1], "cancelled", "", 1.0)
+    assert [store.n_active(session) for session in ("mine", "other", "", "nobody")] == [2, 1, 1, 0]
+
+
+# --- deletion -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_deleted_run_is_gone_with_its_folder_and_events(store: Store) -> None:
+    gone, left = add_ended(store, 2)
+    store.delete(gone)
+    assert listed(store) == [left]
+    assert (store.events(gone), len(store.events(left))) == ([], 1)
+    assert (store.folder(gone).exists(), store.folder(left).exists()) == (False, True)
+    with pytest.raises(ParameterError, match="is unknown"):
+        store.view(gone)
+
+
+def test_a_pinned_run_is_deleted_when_somebody_asks_for_it(store: Store) -> None:
+    (run_id,) = add_ended(store, 1)
+    store.pin(run_id, True)
+    store.delete(run_id)
+    assert listed(store) == []
+
+
+def test_an_active_or_unknown_run_is_not_deleted(store: Store) -> None:
+    queued, running = add(store), add(store)
+    store.start(running, 2, "mark", 1.0)
+    for run_id, words in ((queued, "is queued; allowed: a run that has ended"), (running, "is running"), ("../../etc", "is unknown")):
+        with pytest.raises(ParameterError, match=words):
+            store.delete(run_id)
+    assert listed(store) == [queued, running]
+    assert store.folder(queued).exists()
+
+
+def test_of_two_who_delete_a_run_at_once_one_is_told_that_it_is_gone(store: Store) -> None:
+    ids = add_ended(store, 10)
+    outcomes: list[str] = []
+    together = threading.Barrier(2)
+
+    def delete_all(opened: Store) -> None:
+        for run_id in ids:
+            together.wait()
+            try:
+                opened.delete(run_id)
+                outcomes.append("deleted")
+            except ParameterError as error:
+                outcomes.append(error.problem)
+
+    with Store() as other:
+        threads = [threading.Thread(target=delete_all, args=(opened,)) for opened in (store, other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(outcomes) == ["deleted"] * 10 + ["is unknown"] * 10
+    assert listed(store) == []
+
+
+def test_a_run_stays_where_its_folder_cannot_be_removed(store: Store, tmp_path: Path) -> None:
+    (run_id,) = add_ended(store, 1)
+    shutil.rmtree(store.folder(run_id))
+    (tmp_path / "precious").mkdir()
+    store.folder(run_id).symlink_to(tmp_path / "precious")  # somebody keeps a run elsewhere
+    with pytest.raises(StoreError, match="cannot be removed, so the run stays"):
+        store.delete(run_id)
+    assert len(store.events(run_id)) == 1
+    assert (tmp_path / "precious").exists()
+
+
+# --- lists --------------------------------------------------------------------------------------------------------------------
+
+NAMES = ("", "Größe", "GRÖSSE 2", "50%_off", "the demo")  # ß is casefolded to ss; % and _ mean something else in SQL
+NOTES = ("", "Tuned\nagain")
+GPUS = ("", "AMD EPYC", "NVIDIA H200")
+
+
+@pytest.fixture(scope="module")
+def various(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, list[Run]]]:
+    """A store with runs that differ in everything a filter asks for, and the runs as they were added."""
+    chance = random.Random(0)
+    with Store(tmp_path_factory.mktemp("various")) as store:
+        for number in range(60):
+            workload, preset = chance.choice(["demo", "fft_mixing"]), chance.choice(["quick", "thorough"])
+            run_id = add(store, workload=workload, preset=preset, hardware=chance.choice(GPUS))
+            store.describe(run_id, name=chance.choice(NAMES), note=chance.choice(NOTES))
+            store.pin(run_id, chance.random() < 0.3)
+            store._db.execute("UPDATE runs SET created_at = ? WHERE id = ?", (float(number // 2), run_id))
+            if chance.random() < 0.8:
+                store.start(run_id, 2, "mark", 100.0)
+            if chance.random() < 0.7:
+                store.end(run_id, chance.choice(["finished", "failed", "cancelled"]), "", 100.0 + chance.randrange(20))
+        yield store, list(reversed(store.runs(limit=1000)))
+
+
+def some(*values: str) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.lists(st.sampled_from(values), unique=True, max_size=2).map(tuple)
+
+
+@given(
+    wanted=st.builds(
+        Filter,
+        workloads=some("demo", "fft_mixing", "nothing"),
+        statuses=some("queued", "running", "finished", "failed"),
+        presets=some("quick", "thorough"),
+        device=st.sampled_from(["", "cpu", "h200", "EPYC", "%"]),
+        text=st.one_of(st.sampled_from(["", "GRösse", "%_", "tuned", "AGAIN", "demo", "2"]), st.text(max_size=2)),
+        since=st.none() | st.floats(0, 30),
+        until=st.none() | st.floats(0, 30),
+        pinned=st.none() | st.booleans(),
+    ),
+    order=st.sampled_from(sorted(ORDERS)),
+    limit=st.integers(0, 70),
+    offset=st.integers(0, 70),
+)
+def test_lists_are_what_a_look_at_every_run_gives(
+    various: tuple[Store, list[Run]], wanted: Filter, order: Order, limit: int, offset: int
+) -> None:
+    store, runs = various
+
+    def fits(run: Run) -> bool:
+        return (
+            run.workload in (wanted.workloads or [run.workload])
+            and run.status in (wanted.statuses or [run.status])
+            and run.preset in (wanted.presets or [run.preset])
+            and any(wanted.device.casefold() in text.casefold() for text in (run.device, run.manifest.get("hardware", "")))
+            and any(wanted.text.casefold() in text.casefold() for text in (run.id, run.name, run.note))
+            and (wanted.since is None or wanted.since <= run.created_at)
+            and (wanted.until is None or run.created_at < wanted.until)
+            and wanted.pinned in (None, run.pinned)
+        )
+
+    expected = [run for run in runs if fits(run)]  # oldest first
+    if order == "newest":
+        expected.reverse()
+    if order == "longest":  # newest first where equally long, what has no duration at the end
+        expected.sort(key=lambda run: run.ended_at - run.started_at if run.ended_at and run.started_at else -1.0)
+        expected.reverse()
+    found = store.listing(wanted, order, limit, offset)
+    assert found.total == len(expected)
+    assert [row.id for row in found.rows] == [run.id for run in expected][offset : offset + limit]
+    for row in found.rows:
+        whole = store.run(row.id)
+        assert row.hardware == whole.manifest.get("hardware", "")
+        assert all(getattr(row, field) == getattr(whole, field) for field in ("workload", "status", "name", "note", "pinned", "ended_at"))
+
+
+def test_the_hardware_of_a_list_follows_the_manifest(store: Store) -> None:
+    run_id = add(store, hardware="AMD EPYC")
+    store.set_manifest(run_id, {"hardware": "NVIDIA H200"})
+    assert [row.hardware for row in store.listing().rows] == ["NVIDIA H200"]
+
+
+def test_what_occurs_is_listed_once(store: Store) -> None:
+    add(store, workload="fft_mixing", hardware="NVIDIA H200")
+    add(store)
+    add(store)
+    assert [store.occurring(column) for column in ("workload", "hardware", "status")] == [
+        ["demo", "fft_mixing"],
+        ["NVIDIA H200"],
+        ["queued"],
+    ]
+
+
+def test_a_run_is_called_by_its_name_or_its_id(store: Store) -> None:
+    first, second = add(store), add(store)
+    store.describe(first, name="baseline")
+    assert [row.title for row in store.listing().rows] == [second, "baseline"]
+
+
 # --- retention ----------------------------------------------------------------------------------------------------------------
 
 
@@ -376,6 +593,22 @@ PRAGMA user_version = 1;
 """
 
 
+# What version 2 had more.
+VERSION_2 = (
+    VERSION_1
+    + """
+ALTER TABLE runs ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX runs_by_workload ON runs (workload, ticket);
+CREATE INDEX runs_removable ON runs (ticket) WHERE pinned = 0 AND status NOT IN ('queued', 'running');
+UPDATE runs SET pinned = 1, manifest = '{"hardware": "NVIDIA H200", "gpu": null}';
+INSERT INTO runs (id, workload, preset, plan, device, locks, status, created_at, owner_pid, owner_start, manifest)
+VALUES ('20260131-174503-aaaaaa', 'demo', 'quick', '{"n": [4]}', 'cpu', 'cpu', 'queued', 1.0, 1, 'mark', 'no JSON'),
+       ('20260131-174504-aaaaaa', 'demo', 'quick', '{"n": [4]}', 'cpu', 'cpu', 'failed', 1.0, 1, 'mark', '{"hardware": null}');
+PRAGMA user_version = 2;
+"""
+)
+
+
 def schema(home: Path) -> set[tuple[str, str]]:
     db = sqlite3.connect(home / "runs.sqlite")
     columns = {("runs", str(row[1:])) for row in db.execute("SELECT * FROM pragma_table_info('runs') ORDER BY name")}
@@ -402,6 +635,27 @@ def test_a_store_of_version_1_is_migrated(home: Path, tmp_path: Path) -> None:
     with Store() as store:  # and it stays migrated
         assert len(store.runs()) == 2
         assert store.run(run.id).pinned
+
+
+def test_a_store_of_version_2_keeps_its_runs_and_gains_their_hardware(home: Path, tmp_path: Path) -> None:
+    home.mkdir()
+    db = sqlite3.connect(home / "runs.sqlite")
+    db.executescript(VERSION_2)
+    db.close()
+    with Store() as store:
+        rows = [(row.id, row.status, row.pinned, row.hardware, row.name, row.note) for row in store.listing(order="oldest").rows]
+        assert rows == [
+            ("20260131-174502-aaaaaa", "finished", True, "NVIDIA H200", "", ""),
+            ("20260131-174503-aaaaaa", "queued", False, "", "", ""),
+            ("20260131-174504-aaaaaa", "failed", False, "", "", ""),
+        ]
+        assert [event.body for event in store.events("20260131-174502-aaaaaa")] == [{"share": 0.5}]
+        assert store.n_active("") == 1
+        store.describe("20260131-174502-aaaaaa", name="kept")
+    Store(tmp_path / "new").close()
+    assert schema(home) == schema(tmp_path / "new")
+    with Store() as store:  # and it stays migrated
+        assert store.run("20260131-174502-aaaaaa").name == "kept"
 
 
 @pytest.mark.parametrize("damage", ["not a database", "table of runs overwritten"])
