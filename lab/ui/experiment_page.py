@@ -16,7 +16,7 @@ from lab.parameters import ParameterError, Plan
 from lab.relevance import distinct_cells
 from lab.store import Run
 from lab.ui import choice as choices
-from lab.ui import exploring, live, results, server, shell
+from lab.ui import exploring, importing, live, results, server, shell
 from lab.ui.downloads import downloads, links
 from lab.ui.figures import figures
 from lab.ui.page_state import PageState
@@ -212,13 +212,17 @@ def _ended(run: Run, found: Results) -> None:
 def _foreign_label(found: Results) -> None:
     """Where a run that was not made here comes from."""
     manifest = found.view.manifest
-    hardware, date = manifest.get("hardware", "unknown hardware"), formatting.date(str(manifest.get("started_at", "")))
+    hardware = manifest.get("hardware", "unknown hardware")
+    date = formatting.date(str(manifest.get("started_at") or manifest.get("created_at") or "undated"))
     early = "" if found.view.status == "finished" else " The run was ended early: what it had measured by then is shown."
     if found.origin == "imported":
-        said = f"Imported: measured on {hardware}, {date}, by whoever made the bundle; not checked by this machine.{early}"
+        said = f"Imported; measured on {hardware} on {date} by whoever made the bundle; not checked by this machine.{early}"
     else:
         said = f"Recorded on {hardware}, {date}.{early} Not measured on this machine: press Run for that."
     st.info(plain(said), icon=":material/inventory_2:")
+    if found.origin == "imported":
+        for notice in importing.notices(found.reference):
+            st.warning(plain(notice), icon=":material/difference:")
 
 
 def _findings(state: PageState, found: Results) -> None:

@@ -43,34 +43,42 @@ def label(run: Imported) -> str:
 
 
 def section() -> None:
-    """Draw the uploader, what came of an import just made, and the imported runs."""
+    """Draw the uploader, what came of the latest import, and the imported runs."""
     imports = Imports(server.store().home)
-    for outcome in _uploader(imports):
+    _uploader(imports)
+    for outcome in st.session_state.get(f"{KEY}:outcomes", []):
         _tell(imports, outcome)
     _list(imports)
+
+
+def notices(reference: str) -> tuple[str, ...]:
+    """What there is to say of an imported run beside what it shows; nothing where it was removed meanwhile."""
+    try:
+        return Imports(server.store().home).get(reference).notices
+    except ParameterError:
+        return ()
 
 
 # --- bringing one in ------------------------------------------------------------------------------------------------------------
 
 
-def _uploader(imports: Imports) -> list[_Outcome]:
-    """Draw the form; what came of the files if they were sent just now."""
-    with st.form(f"{KEY}:form", clear_on_submit=True):
+def _uploader(imports: Imports) -> None:
+    with st.container(border=True):
         st.markdown(plain(ABOUT))
+        turn = st.session_state.setdefault(f"{KEY}:turn", 0)  # a new key empties the uploader
         chosen = st.file_uploader(
             "Exported runs",
             type=["zip", "json", "csv"],
             accept_multiple_files=True,
-            key=f"{KEY}:files",
+            key=f"{KEY}:files:{turn}",
             max_upload_size=imports.limits.upload_bytes >> 20,
             help="Whole runs as zip or JSON, any number of them; or manifest.json and records.csv of one run.",
         )
-        if not st.form_submit_button("Import", key=f"{KEY}:send", icon=":material/upload_file:", type="primary"):
-            return []
-        if not chosen:
-            return [_Outcome("", refusal="No file was chosen: choose one above first.")]
-        with st.spinner("Checking what the files hold"):
-            return _import(imports, chosen)
+        if st.button("Import", key=f"{KEY}:send", icon=":material/upload_file:", type="primary", disabled=not chosen):
+            with st.spinner("Checking what the files hold"):
+                st.session_state[f"{KEY}:outcomes"] = _import(imports, chosen)
+            st.session_state[f"{KEY}:turn"] = turn + 1
+            st.rerun()
 
 
 def _import(imports: Imports, chosen: Sequence[UploadedFile]) -> list[_Outcome]:
@@ -96,9 +104,12 @@ def _tell(imports: Imports, outcome: _Outcome) -> None:
         name = f"{outcome.file[:MAX_NAME]}: " if outcome.file else ""
         st.error(plain(f"{name}{outcome.refusal}"), icon=":material/error:")
         return
-    run = imports.get(outcome.reference)
-    said = "was imported before; it is still there once" if outcome.known else "is imported"
-    st.success(plain(f"{_title(run)} {said}. {label(run)}"), icon=":material/check:")
+    try:
+        run = imports.get(outcome.reference)
+    except ParameterError:  # removed since
+        return
+    before = " It had been imported before, and stays once." if outcome.known else ""
+    st.success(plain(f"{outcome.file[:MAX_NAME]}: {_title(run)}. {label(run)}{before}"), icon=":material/check:")
 
 
 # --- what is there --------------------------------------------------------------------------------------------------------------
@@ -149,6 +160,7 @@ def _show_more() -> None:
 
 
 def _remove(imports: Imports, run: Imported) -> None:
+    st.session_state.pop(f"{KEY}:outcomes", None)
     try:
         imports.remove(run.id)
     except ParameterError:  # removed in another browser meanwhile
