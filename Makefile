@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY     := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 
-.PHONY: run test bench lint format chromium clean
+.PHONY: run test bench record lint format chromium clean
 
 run: $(READY)  ## open the lab in the browser
 	$(BIN)/streamlit run app.py
@@ -24,6 +24,9 @@ bench: $(READY_DEV)  ## measured speeds of this machine against their targets; n
 	$(BIN)/python -m workloads.spectral_sparse_attention.bench
 	$(BIN)/python -m workloads.moe_routing.bench
 	$(BIN)/python -m lab calibrate
+
+record: $(READY)  ## record the repository's recorded runs anew on this machine's GPU; an interrupted batch goes on
+	$(BIN)/python -m lab record
 
 lint: $(READY_DEV)
 	$(BIN)/ruff check .

@@ -13,13 +13,13 @@ from lab import calibration, environment
 from lab.command_line import output
 from lab.command_line.status import CANCELLED, DONE, FAILED
 from lab.jobs import CUSTOM, Engine
-from lab.parameters import ParameterError
+from lab.parameters import ParameterError, Plan
 from lab.records import RunView
 from lab.store import Run, Store
 from lab.summary import summarise
 from lab.terminal import ProgressLine, columns, verdict_table
 from lab.verdicts import Evidence, verdicts
-from lab.workload import PRESETS, workload
+from lab.workload import PRESETS, DeviceKind, Workload, workload
 
 REFRESH_S = 0.2  # of the progress line
 
@@ -48,7 +48,6 @@ def _run(options: argparse.Namespace) -> int:
     device = environment.resolve_device(options.device)
     kind = environment.device_kind(device)
     plan = declaration.plan(options.preset, kind, _settings(options.set))
-    preset = options.preset if plan.values == declaration.plan(options.preset, kind).values else CUSTOM
     if options.out is not None:
         output.check_folder(options.out)
     stop = threading.Event()
@@ -58,7 +57,7 @@ def _run(options: argparse.Namespace) -> int:
         for notice in filter(None, (store.notice, store.retention_notice())):
             print(notice, file=sys.stderr)
         with Engine(store) as engine:
-            run = _follow(engine, engine.submit(declaration.name, plan, preset, kind), stop)
+            run = follow(engine, engine.submit(declaration.name, plan, preset_of(declaration, options.preset, plan, kind), kind), stop)
         view = store.view(run.id)
         written = options.out is None or output.write_files(options.out, view)
     _report(run, view)
@@ -68,7 +67,13 @@ def _run(options: argparse.Namespace) -> int:
     return DONE if run.status == "finished" and written else FAILED
 
 
-def _follow(engine: Engine, run_id: str, stop: threading.Event) -> Run:
+def preset_of(declaration: Workload, preset: str, plan: Plan, kind: DeviceKind) -> str:
+    """``preset`` where ``plan`` has its values on this kind of device, else "custom"."""
+    known = preset in declaration.presets
+    return preset if known and plan.values == declaration.plan(preset, kind).values else CUSTOM
+
+
+def follow(engine: Engine, run_id: str, stop: threading.Event) -> Run:
     """Show the run until it has ended; cancel it when ``stop`` is set."""
     line = ProgressLine(sys.stderr)
     cancelling = False
