@@ -11,12 +11,12 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from lab.command_line import exporting, listing, recording, reporting, running
+from lab.command_line import exporting, importing, listing, recording, reporting, running
 from lab.command_line.status import CANCELLED, FAILED, INVALID
 from lab.parameters import ParameterError
 from lab.store import StoreError
 
-COMMANDS = (listing, running, exporting, reporting, recording)  # in the order of --help
+COMMANDS = (listing, running, exporting, importing, reporting, recording)  # in the order of --help
 
 
 class _Parser(argparse.ArgumentParser):
