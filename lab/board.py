@@ -282,11 +282,11 @@ def counts(rows: Iterable[Row], comparison: Comparison) -> dict[str, int]:
 
 
 def adverse(claim: Claim) -> bool:
-    """Whether more of the claimed effect is worse for the technique: what is claimed is a slow-down, an error, a loss.
+    """Whether more of the claimed effect is worse for the technique: what is claimed is a slow-down, an error, a length to reach.
 
     "Larger than claimed" is then no praise, and "smaller than claimed" no blame.
     """
-    return claim.value is not None and (words.direction(claim) > 0) != (claim.better == "higher")
+    return claim.value is not None and claim.kind != "rank" and (words.direction(claim) > 0) != (claim.better == "higher")
 
 
 def headline(rows: Sequence[Row]) -> str:
@@ -312,3 +312,14 @@ def headline(rows: Sequence[Row]) -> str:
     if silent:
         rest.append(f"{silent} {'is' if silent == 1 else 'are'} not measured by these runs")
     return f"{said} {formatting.sentence('; '.join(rest))}".strip()
+
+
+def larger_for_worse(rows: Iterable[Row]) -> str:
+    """How often "larger than claimed" is worse for the technique, in a sentence; "" where it never is."""
+    larger = [row.claim for row in single(rows) for standing in row.standings if standing.word == words.LARGER]
+    worse = sum(adverse(claim) for claim in larger)
+    if not worse:
+        return ""
+    return (
+        f"“Larger than claimed” is not always better: of these {len(larger)}, {worse} {'is' if worse == 1 else 'are'} more of a drawback."
+    )

@@ -41,7 +41,8 @@ COLUMNS: Mapping[str, str] = {
 
 def encode(rows: Iterable[Row]) -> bytes:
     """The rows as CSV in UTF-8, with a header."""
-    return table(tuple(COLUMNS), ([_cells(row, standing)[name] for name in COLUMNS] for row in rows for standing in row.standings))
+    cells = (_cells(row, standing) for row in rows for standing in row.standings)
+    return table(tuple(COLUMNS), ([found[name] for name in COLUMNS] for found in cells))
 
 
 def _cells(row: Row, standing: Standing) -> dict[str, str]:

@@ -30,7 +30,6 @@ from lab.verdicts import Verdict, borders, effect, value_of
 ROW_HEIGHT = 22  # pixels of one line
 FRAME_HEIGHT = 96  # pixels of legend and axis
 RANGES: dict[Axis, tuple[float, float]] = {"effect": (-1.5, 2.5), "times": (0.05, 500.0)}
-TITLES: dict[Axis, str] = {"effect": "Measured effect as a multiple of the claimed one", "times": "Times (×)"}
 TICKS: dict[Axis, tuple[float, ...]] = {"effect": (-1, 0, 1, 2), "times": (0.1, 1, 10, 100)}
 SYMBOLS = {"published": "circle", "best": "diamond"}
 OFFSETS = {"published": -0.16, "best": 0.16}  # of a line's height, so that both comparisons can be told apart
@@ -182,7 +181,7 @@ def figure(drawn: Sequence[Line], axis: Axis) -> go.Figure:
     ticks = TICKS[axis]
     result.update_xaxes(
         side="top",
-        title={"text": TITLES[axis], "font": {"size": 12}},
+        tickangle=0,
         range=[low - 2 * EDGE * (high - low), high + 2 * EDGE * (high - low)],
         tickvals=[_scaled(tick, axis) for tick in ticks],
         ticktext=[_tick(tick, axis) for tick in ticks],
@@ -338,7 +337,7 @@ def _clipped(value: float, axis: Axis) -> float:
 def _tick(value: float, axis: Axis) -> str:
     if axis == "times":
         return f"{formatting.number(value, 1)}×"
-    return {0: "0 no effect", 1: "1 as claimed"}.get(int(value), formatting.number(value))
+    return f"<b>{formatting.number(value)}</b>" if value in (0, 1) else formatting.number(value)
 
 
 def _on_axis(value: float | None) -> str:

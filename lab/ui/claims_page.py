@@ -22,14 +22,24 @@ from lab.ui.board_data import Board
 from lab.ui.text import plain
 from lab.ui.verdict_cards import badge, look
 from lab.ui.widgets import told, widget_key
+from lab.verdicts import NOT_MEASURED
 from lab.workload import workload
 
 TITLE = "Claims"
-STATE, OWN, WRITTEN, PROBLEMS = "claims:state", "claims:own", "claims:written", "claims:problems"
+STATE, OWN, WRITTEN, PROBLEMS, CLOSED = "claims:state", "claims:own", "claims:written", "claims:problems", "claims:closed"
 EVIDENCE = {"recorded": "Recorded runs", "local": "This machine", "all": "All evidence"}
 AXES = {"effect": "Share of the claim", "times": "Times (×)"}
 FILTER_LABELS = {"technique": "Technique", "published": "As published", "best": "Best against best", "source": "Source"}
 OPTION_LABELS = {"technique": TECHNIQUES, "source": {key: source.name for key, source in sources().items()}}
+AXIS_MEANING = {
+    "effect": "How much of the claimed effect was measured, on one axis for all claims: **0** is no effect, **1** exactly as claimed, "
+    "below 0 the opposite of the claim.",
+    "times": "The measured ratio beside the claimed one, for the claims of a ratio; the dotted line is 1×, no difference.",
+}
+MARKERS = (
+    "● as published, ◆ best against best; bars are 95 % intervals, an arrow marks what lies beyond the edge. "
+    "Point at a marker for its figures, press it for its evidence."
+)
 TABLE_HEIGHT = 560
 RULE = (
     "Where several verdicts speak of one claim and comparison, the first by this rule leads: measured before not measured; the published "
@@ -57,8 +67,9 @@ def show() -> None:
     else:
         _picture(state, shown)
         _table(state, rows)
-        _detail(state, shown, rows)
         _downloads(state, shown, rows)
+    if state.claim:
+        _detail(next(row for row in shown.rows if row.claim.id == state.claim))
     _write_address(state)
 
 
@@ -67,12 +78,17 @@ def summary(rows: Sequence[Row]) -> None:
     st.markdown(f"**{plain(board.headline(rows))}**")
     for comparison in board.COMPARISONS:
         found = board.counts(rows, comparison)
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if set(found) <= {NOT_MEASURED}:
+            continue
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
             title = COMPARISON_TITLES[comparison]
             st.markdown(f"{title[0].upper()}{title[1:]}:", width="content")
             for name, count in found.items():
-                colour, icon = look(name)
-                st.badge(f"{count} {name}", color=colour, icon=icon)
+                if name != NOT_MEASURED:  # the sentence says how many
+                    colour, icon = look(name)
+                    st.badge(f"{count} {name}", color=colour, icon=icon)
+    if doubtful := board.larger_for_worse(rows):
+        st.caption(plain(doubtful))
 
 
 # --- the address bar ------------------------------------------------------------------------------------------------------------
@@ -175,8 +191,9 @@ def _picture(state: BoardQuery, shown: Board) -> None:
     if not drawn.n_lines:
         st.caption(plain(drawn.left_out) or "Nothing is measured among these claims.")
         return
-    st.caption("● as published  ◆ best against best  ◂ ▸ beyond the edge. Point at a marker for its figures, press it for its evidence.")
-    key = "claims:forest"
+    st.markdown(AXIS_MEANING[state.axis])
+    st.caption(MARKERS)
+    key = _selecting("claims:forest")
     st.plotly_chart(
         drawn.figure,
         key=key,
@@ -201,7 +218,7 @@ def _table(state: BoardQuery, rows: Sequence[Row]) -> None:
     st.header("All claims", divider="gray")
     pages = {declared.name for declared in shell.with_page()}
     shown = pd.DataFrame([_cells(row, pages) for row in rows])
-    key = "claims:table"
+    key = _selecting("claims:table")
     st.dataframe(
         shown,
         key=key,
@@ -209,16 +226,29 @@ def _table(state: BoardQuery, rows: Sequence[Row]) -> None:
         height=min(TABLE_HEIGHT, 36 * (len(rows) + 1) + 3),
         alt="Every claim with what was claimed, what was measured, the verdicts and the evidence",
         column_config={
-            "Run": st.column_config.LinkColumn(display_text="Open", width="small", help="The page in the state that produced the evidence"),
-            "Claim": st.column_config.TextColumn(width="large"),
-            "Other verdicts": st.column_config.TextColumn(width="medium"),
-            "Evidence": st.column_config.TextColumn(width="medium"),
-            "Contradiction in the sources": st.column_config.TextColumn(width="medium"),
+            "Claim": st.column_config.TextColumn(width=300),
+            "Claimed": st.column_config.TextColumn(width=110),
+            "As published": st.column_config.TextColumn(width=250),
+            "Best against best": st.column_config.TextColumn(width=250),
+            "Run": st.column_config.LinkColumn(display_text="Open", width=70, help="The page in the state that produced the evidence"),
+            **{
+                name: st.column_config.TextColumn(width=300) for name in ("Evidence", "Other verdicts", "The sources contradict themselves")
+            },
         },
         on_select=lambda: _selected(st.session_state[key]["selection"]["rows"], rows),
         selection_mode="single-row",
     )
     st.caption(plain(f"Select a row for its evidence. {RULE}"))
+    choice = widget_key("claims:widget:claim", state.claim or None)
+    st.selectbox(
+        "Evidence of a claim",
+        [row.claim.id for row in rows if row.claim.id != state.claim] + ([state.claim] if state.claim else []),
+        key=choice,
+        index=None,
+        format_func=lambda claim_id: f"{claim_id}: {claims()[claim_id].statement}",
+        placeholder="Choose a claim",
+        on_change=told(choice, lambda chosen: _set("claim", chosen or "")),
+    )
 
 
 def _selected(places: Sequence[int], rows: Sequence[Row]) -> None:
@@ -226,34 +256,35 @@ def _selected(places: Sequence[int], rows: Sequence[Row]) -> None:
         _set("claim", rows[places[0]].claim.id)
 
 
+def _selecting(name: str) -> str:
+    """The key of an element to select in: a new one once the evidence was closed, or the same could not be selected again."""
+    return f"{name}#{st.session_state.get(CLOSED, 0)}"
+
+
 def _cells(row: Row, pages: set[str]) -> dict[str, str | None]:
     claim = row.claim
     return {
-        "Claim": claim.statement,
+        # What tells a cell from its neighbours comes first: the column may cut off the rest.
+        "Claim": f"↳ {claim.label} · {claims()[claim.table].statement}" if claim.table else claim.statement,
         "Claimed": claim.claimed_text,
-        "As published": row.published.verdict,
-        "Measured as published": _measured(claim, row.published),
-        "Best against best": row.best.verdict,
-        "Measured best against best": _measured(claim, row.best),
+        "As published": _stands(claim, row.published),
+        "Best against best": _stands(claim, row.best),
         "Run": _address(row, pages),
-        "Evidence": row.evidence or _why_not(row),
+        "Evidence": row.evidence or " / ".join(dict.fromkeys(standing.reason for standing in row.standings)),
         "Other verdicts": row.dissent,
-        "Contradiction in the sources": claim.note if claim.contradiction else "",
+        "The sources contradict themselves": claim.note if claim.contradiction else "",
         "Technique": claim.technique_title,
         "Source": claim.source,
         "Id": claim.id,
     }
 
 
-def _measured(claim: Claim, standing: Standing) -> str:
+def _stands(claim: Claim, standing: Standing) -> str:
+    """The verdict with the measured value and its interval."""
     if standing.lead is None or standing.lead.verdict.measured is None:
-        return "–"
+        return standing.verdict
     found = standing.lead.verdict
-    return formatting.estimate(found.measured, found.ci_low, found.ci_high, claim.unit)
-
-
-def _why_not(row: Row) -> str:
-    return " / ".join(dict.fromkeys(standing.reason for standing in row.standings))
+    return f"{standing.verdict} · {formatting.estimate(found.measured, found.ci_low, found.ci_high, claim.unit)}"
 
 
 def _address(row: Row, pages: set[str]) -> str | None:
@@ -264,42 +295,32 @@ def _address(row: Row, pages: set[str]) -> str | None:
 # --- one claim ------------------------------------------------------------------------------------------------------------------
 
 
-def _detail(state: BoardQuery, shown: Board, rows: Sequence[Row]) -> None:
-    st.header("The evidence of one claim", divider="gray")
-    ids = [row.claim.id for row in rows]
-    known = {row.claim.id: row for row in shown.rows}
-    options = ids if not state.claim or state.claim in ids else [state.claim, *ids]
-    key = widget_key("claims:widget:claim", state.claim or None)
-    st.selectbox(
-        "Claim",
-        options,
-        key=key,
-        index=None,
-        format_func=lambda claim_id: f"{claims()[claim_id].statement} ({claim_id})",
-        placeholder="Choose a claim, or select a row or a marker above",
-        on_change=told(key, lambda chosen: _set("claim", chosen or "")),
-    )
-    if state.claim:
-        _claim(known[state.claim])
+def _close() -> None:
+    """The evidence was closed."""
+    st.session_state[CLOSED] = st.session_state.get(CLOSED, 0) + 1
+    _set("claim", "")
+
+
+def _detail(row: Row) -> None:
+    """The evidence of one claim in a drawer beside the board: it opens wherever the reader is, and closing it leaves the board in place."""
+    st.dialog(plain(row.claim.statement), width=760, position="right", on_dismiss=_close)(_claim)(row)
 
 
 def _claim(row: Row) -> None:
     claim = row.claim
-    with st.container(border=True):
-        st.markdown(f"#### {plain(claim.statement)}")
-        st.markdown(f"Claimed: **{plain(claim.claimed_text)}**  \n:small[:gray[{plain(claim.source)}]]")
-        for column, standing in zip(st.columns(2, gap="medium"), row.standings, strict=True):
-            with column:
-                _standing(claim, standing)
-        if board.adverse(claim):
-            st.caption("More of this effect is worse for the technique: “larger than claimed” is no praise here.")
-        if claim.note:
-            icon = ":material/report: **The sources contradict themselves.** " if claim.contradiction else ""
-            st.markdown(f"{icon}{plain(claim.note)}")
-        if row.findings:
-            st.markdown("**All evidence**, in the order of the rule")
-            st.dataframe(_findings(row), hide_index=True, alt=f"All evidence on: {claim.statement}")
-        _links(row)
+    st.markdown(f"Claimed: **{plain(claim.claimed_text)}**  \n:small[:gray[{plain(claim.source)} · {plain(claim.id)}]]")
+    if claim.note:
+        contradiction = ":material/report: **The sources contradict themselves.** " if claim.contradiction else ""
+        st.markdown(f"{contradiction}{plain(claim.note)}")
+    if board.adverse(claim):
+        st.markdown("More of this effect is worse for the technique: “larger than claimed” is no praise here.")
+    for standing in row.standings:
+        with st.container(border=True):
+            _standing(claim, standing)
+    _links(row)
+    if row.findings:
+        st.markdown("**All evidence**, in the order in which it leads")
+        st.dataframe(_findings(row), hide_index=True, alt=f"All evidence on: {claim.statement}")
 
 
 def _standing(claim: Claim, standing: Standing) -> None:
@@ -341,7 +362,8 @@ def _links(row: Row) -> None:
     runs = {finding.run.reference: finding.run for finding in row.findings if finding.run.workload in pages}
     for reference, run in runs.items():
         path, query = shell.run_link(reference, workload(run.workload))
-        st.page_link(path, label=plain(f"Open the {run.title}"), icon=":material/arrow_forward:", query_params=query)
+        st.page_link(path, label=f"Open the {run.origin}", icon=":material/arrow_forward:", query_params=query)
+        st.caption(plain(f"{run.title} · {reference}"))
     if not runs and row.workload in pages:
         declared = workload(row.workload)
         st.page_link(shell.page(declared), label=f"Open the experiment: {plain(declared.title)}", icon=":material/arrow_forward:")
