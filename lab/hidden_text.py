@@ -16,3 +16,10 @@ def hidden_character(text: str, allowed: str = "") -> str:
         return ""
     found = next((c for c in text if c not in allowed and unicodedata.category(c) in _HIDDEN), None)
     return "" if found is None else f"U+{ord(found):04X}"
+
+
+def visible(text: str, allowed: str = "") -> str:
+    """``text`` with "�" for each character that cannot be seen but does something, those in ``allowed`` apart."""
+    if text.isprintable():
+        return text
+    return "".join("�" if c not in allowed and unicodedata.category(c) in _HIDDEN else c for c in text)

@@ -32,7 +32,7 @@ def _report(options: argparse.Namespace) -> int:
         engine.recover()  # a run whose server died says so, here as at the next start
         for run_id in (reference for reference in options.runs if collection.origin(reference) == "local"):
             store.ingest(store.run(run_id).id)  # what a full disk kept out before may fit now
-        subjects = [report.Subject(reference, collection.view(store, reference)) for reference in options.runs]
+        subjects = [report.Subject.of(store, reference) for reference in options.runs]
     try:
         report.write(options.out, subjects)
     except OSError as error:

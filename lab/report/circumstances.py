@@ -14,15 +14,16 @@ from lab.records import RunView
 
 Rows = list[tuple[str, str]]
 UNKNOWN_HARDWARE, UNDATED = "unknown hardware", "undated"
+_SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set that the run used, in words."""
+    """A data set that the run used, in words; ``facts`` are source, licence, size and note, those of them that are told."""
 
     title: str
     sha256: str
-    rows: Rows
+    facts: tuple[str, ...]
 
 
 def hardware(manifest: Mapping[str, Any]) -> str:
@@ -81,8 +82,7 @@ def facts(view: RunView) -> Rows:
         ("Asked for", formatting.time_of_day(_text(manifest, "created_at"))),
         ("Started", formatting.time_of_day(_text(manifest, "started_at"))),
         ("Ended", formatting.time_of_day(_text(manifest, "ended_at"))),
-        ("Took", _quantity(manifest.get("elapsed_s"), "s")),
-        ("Ended as", f"{view.status}: {view.reason}" if view.reason else view.status),
+        ("Status", f"{view.status}: {view.reason}" if view.reason else view.status),
         ("GPU", _gpu(manifest)),
         ("No GPU", "" if _text(manifest, "gpu") else _text(manifest, "gpu_reason")),
         ("GPU power limit", _quantity(_dig(manifest, "machine", "gpus", 0, "power_limit_w"), "W")),
@@ -109,15 +109,10 @@ def data_sets(view: RunView) -> list[DataSet]:
     found = []
     for entry in used if isinstance(used, list | tuple) else ():
         told = entry if isinstance(entry, Mapping) else {"title": entry}
-        sizes = told.get("sizes")
-        rows = [
-            ("Source", _text(told, "source")),
-            ("Licence", _text(told, "licence")),
-            ("Items", ", ".join(f"{name} {_count(size)}" for name, size in sizes.items()) if isinstance(sizes, Mapping) else ""),
-            ("Note", _text(told, "note")),
-        ]
         title = _text(told, "title") or _text(told, "name") or "unnamed data"
-        found.append(DataSet(title, _text(told, "sha256"), [(name, value) for name, value in rows if value]))
+        licence = _text(told, "licence")
+        parts = (_text(told, "source"), f"licence: {licence}" if licence else "", _sizes(told.get("sizes")), _text(told, "note"))
+        found.append(DataSet(title, _text(told, "sha256"), tuple(formatting.sentence(part) for part in parts if part)))
     return found
 
 
@@ -144,8 +139,12 @@ def _quantity(value: Any, unit: str) -> str:
     return formatting.quantity(value, unit) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
-def _count(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def _sizes(value: Any) -> str:
+    """How many items each split has, in the order of use."""
+    if not isinstance(value, Mapping):
+        return ""
+    splits = sorted(value.items(), key=lambda item: (_SPLITS.index(item[0]) if item[0] in _SPLITS else len(_SPLITS), str(item[0])))
+    return "items: " + ", ".join(f"{name} {size:,}" if isinstance(size, int) else f"{name} {size}" for name, size in splits)
 
 
 def _gpu(manifest: Mapping[str, Any]) -> str:

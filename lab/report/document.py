@@ -20,17 +20,18 @@ import jinja2
 import plotly
 from markupsafe import Markup
 
-from lab import __version__, calibration, export
+from lab import __version__, calibration, collection, export
 from lab.collection import Origin, origin
 from lab.formatting import quantity
+from lab.imports import Imports
 from lab.parameters import ParameterError
 from lab.records import Estimate, RunView
 from lab.report import circumstances, judgements, tables
 from lab.report.drawings import CONFIG, TEMPLATE, Drawing, drawings
 from lab.report.judgements import JudgedClaim
 from lab.report.tables import Table
-from lab.report.text import markdown, markdown_line, script_json, visible
-from lab.store import ACTIVE
+from lab.report.text import markdown, markdown_line, script_json, shown
+from lab.store import ACTIVE, Store
 from lab.summary import summarise
 from lab.verdicts import Evidence, verdicts
 from lab.workload import Workload
@@ -41,10 +42,20 @@ _TEMPLATE = Path(__file__).with_name("template")
 
 @dataclass(frozen=True)
 class Subject:
-    """A run to report on. ``reference`` is its name for :mod:`lab.collection`."""
+    """A run to report on. ``reference`` is its name for :mod:`lab.collection`, ``notices`` what an import had to say of it."""
 
     reference: str
     view: RunView
+    notices: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, store: Store, reference: str) -> Subject:
+        """The run called ``reference``. Raises ParameterError when there is none or it has not ended: a document is of a result."""
+        view = collection.view(store, reference)
+        if view.status in ACTIVE:
+            raise ParameterError("run", reference, "runs that have ended", f"is still {view.status}")
+        notices = Imports(store.home).get(reference).notices if origin(reference) == "imported" else ()
+        return cls(reference, view, notices)
 
 
 @dataclass(frozen=True)
@@ -164,12 +175,9 @@ def check(references: Sequence[str]) -> None:
 def document(subjects: Sequence[Subject]) -> bytes:
     """The report on one or several runs, in the order given, as UTF-8; the same runs give the same bytes.
 
-    Raises ParameterError for no run at all, for a run given twice, and for one that has not ended: a document is of a result.
+    Raises ParameterError for no run at all and for a run given twice.
     """
     check([subject.reference for subject in subjects])
-    for subject in subjects:
-        if subject.view.status in ACTIVE:
-            raise ParameterError("run", subject.reference, "runs that have ended", f"is still {subject.view.status}")
     sections = [_Section(f"run-{place}", subject) for place, subject in enumerate(subjects, start=1)]
     page = (
         _environment()
@@ -230,7 +238,7 @@ def _environment() -> jinja2.Environment:
 
 def _finalize(value: Any) -> Any:
     """What a template expression shows: text without invisible characters; Markup is finished."""
-    return visible(value) if type(value) is str else value
+    return shown(value) if type(value) is str else value
 
 
 @cache

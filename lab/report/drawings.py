@@ -12,7 +12,7 @@ from lab import charts
 from lab.calibration import with_limits
 from lab.records import Chart, Estimate, RunView, Scalar, Series
 from lab.report.tables import Table
-from lab.report.text import plot_text, visible
+from lab.report.text import plot_text, shown
 
 # Text and grid lines are coloured by the style sheet, for both themes and for paper; these are what a saved picture has.
 TEMPLATE: dict[str, Any] = {
@@ -22,7 +22,7 @@ TEMPLATE: dict[str, Any] = {
         "plot_bgcolor": "rgba(0,0,0,0)",
         "legend": {"bgcolor": "rgba(0,0,0,0)"},
         "xaxis": {"gridcolor": "#DDE3EA", "zerolinecolor": "#CBD3DC", "linecolor": "#CBD3DC"},
-        "yaxis": {"gridcolor": "#DDE3EA", "zerolinecolor": "#CBD3DC", "linecolor": "#CBD3DC"},
+        "yaxis": {"gridcolor": "#DDE3EA", "zerolinecolor": "#CBD3DC", "linecolor": "#CBD3DC", "title": {"standoff": 12}},
     }
 }
 CONFIG: dict[str, Any] = {"displayModeBar": False, "responsive": True, "scrollZoom": False, "showTips": False}
@@ -40,22 +40,22 @@ class Drawing:
 
 def drawings(view: RunView, estimates: Sequence[Estimate]) -> list[Drawing]:
     """The charts of the run that have a point to show, in the order of its workload; a name has one style in all of them."""
-    shown = [
+    drawn = [
         with_limits(chart, view.manifest)
         for chart in view.workload.charts(estimates, view.records)
         if any(y is not None for series in chart.series for y in series.y)
     ]
-    literal = [_literal(chart) for chart in shown]
+    literal = [_literal(chart) for chart in drawn]
     styles = charts.styles(literal)
-    return [_drawing(chart, charts.figure(safe, styles)) for chart, safe in zip(shown, literal, strict=True)]
+    return [_drawing(chart, charts.figure(safe, styles)) for chart, safe in zip(drawn, literal, strict=True)]
 
 
 def _drawing(chart: Chart, figure: Any) -> Drawing:
     described = json.loads(figure.to_json(engine="json"))
     described["layout"].pop("template", None)
     numbers = charts.table(chart)
-    rows = [[visible(str(cell)) for cell in row] for row in numbers.to_numpy().tolist()]
-    return Drawing(chart, described, int(described["layout"]["height"]), Table([visible(str(name)) for name in numbers.columns], rows))
+    rows = [[shown(str(cell)) for cell in row] for row in numbers.to_numpy().tolist()]
+    return Drawing(chart, described, int(described["layout"]["height"]), Table([shown(str(name)) for name in numbers.columns], rows))
 
 
 def _literal(chart: Chart) -> Chart:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.csv_format import read_table
-from lab.report.text import visible
+from lab.report.text import shown
 
 MAX_WRITTEN_ROWS = 100  # a browser lays out more of them slowly, and nobody reads on
 
@@ -33,7 +33,7 @@ class Table:
 def of_csv(data: bytes) -> Table:
     """A table of an exported file. Columns that are the same in several rows stand beside it: a run has dozens of them."""
     header, rows = read_table(data)
-    cells = [[visible(cell) for cell in row] for row in rows]
+    cells = [[shown(cell) for cell in row] for row in rows]
     columns = list(zip(*cells, strict=True))
     varying = [place for place in range(len(header)) if len(cells) < 2 or len(set(columns[place])) > 1]
     same = [(name, columns[place][0]) for place, name in enumerate(header) if place not in set(varying)]

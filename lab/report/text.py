@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from typing import Any
 
 from jinja2.utils import htmlsafe_json_dumps
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})  # among them what turns the direction of writing around
+from lab.hidden_text import visible
+
 # Images would be fetched, and HTML would be obeyed.
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).disable("image").enable("table")
 
 
-def visible(text: str) -> str:
-    """``text`` with every character that cannot be seen, line breaks and tabs apart, replaced by "�": nothing hides or is turned around."""
-    if text.isprintable():
-        return text
-    return "".join("�" if unicodedata.category(c) in _INVISIBLE and c not in "\n\t" else c for c in text)
+def shown(text: str) -> str:
+    """``text`` with every character that hides or turns others around replaced by "�"; line breaks and tabs stay."""
+    return visible(text, "\n\t")
 
 
 def plot_text(text: str) -> str:
     """``text`` as Plotly shows it literally: its texts are a small HTML with bold, line breaks and links."""
-    return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return shown(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def script_json(value: Any) -> Markup:

@@ -1,14 +1,15 @@
-"""What a reader takes away: the four files, one archive of them, the links, the command that repeats the run."""
+"""What a reader takes away: the report, the four files, one archive of them, the links, the command that repeats the run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from lab import environment
+from lab import environment, report
 from lab.collection import Origin
+from lab.ui import server
 from lab.ui.page_state import PageState
 from lab.ui.results import Results
 
@@ -31,6 +32,7 @@ ORIGINS: Mapping[Origin, str] = {
 def downloads(found: Results, key: str) -> None:
     """A button for each file; ``key`` tells those of one run from another's."""
     with st.container(horizontal=True):
+        report_button([found.reference], key)
         for file, label in WHAT.items():
             ending = file.rpartition(".")[2]
             st.download_button(
@@ -40,9 +42,31 @@ def downloads(found: Results, key: str) -> None:
                 MIME[ending],
                 key=f"{key}:{file}",
                 on_click="ignore",  # a download changes nothing on the page
-                type="primary" if ending == "zip" else "secondary",
                 icon=":material/download:",
             )
+
+
+def report_button(references: Sequence[str], key: str) -> None:
+    """A button for one HTML report on one or several runs that have ended; it is made when the button is pressed."""
+    store = server.store()
+
+    def make() -> bytes:
+        return report.document([report.Subject.of(store, reference) for reference in references])
+
+    several = len(references) > 1
+    name = f"{len(references)}-runs" if several else "".join(references).replace("/", "-")
+    st.download_button(
+        f"Report on {len(references)} runs (HTML)" if several else "Report (HTML)",
+        make,
+        f"efficiency-lab-{name}.html",
+        "text/html",
+        key=f"{key}:report",
+        help="One file with verdicts, charts that zoom, method, environment and all data, to read offline, print or attach to a review.",
+        on_click="ignore",
+        type="primary",
+        icon=":material/description:",
+        disabled=not references,
+    )
 
 
 def links(state: PageState, found: Results | None) -> None:
@@ -50,9 +74,7 @@ def links(state: PageState, found: Results | None) -> None:
     address = st.context.url or ""
     settings = urlencode(state.choice.settings_query(state.workload, state.kind))
     if found is not None:
-        st.caption(
-            {"local": "This run, on this machine", "imported": "This imported run, on this machine"}.get(found.origin, "This recorded run")
-        )
+        st.caption(ORIGINS[found.origin])
         st.code(f"{address}?{urlencode({'run': found.reference}, safe='/')}", language=None, wrap_lines=True)
     st.caption("These settings, on any machine")
     st.code(f"{address}?{settings}", language=None, wrap_lines=True)

@@ -111,7 +111,7 @@
     const thead = element("thead");
     thead.append(head);
     table.append(thead, body);
-    const scroll = element("div", undefined, { className: "scroll", tabIndex: 0 });
+    const scroll = element("div", undefined, { className: "scroll tall", tabIndex: 0 });
     scroll.setAttribute("role", "group");
     scroll.setAttribute("aria-label", place.dataset.name);
     scroll.append(table);
