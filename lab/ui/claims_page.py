@@ -226,11 +226,11 @@ def _table(state: BoardQuery, rows: Sequence[Row]) -> None:
         height=min(TABLE_HEIGHT, 36 * (len(rows) + 1) + 3),
         alt="Every claim with what was claimed, what was measured, the verdicts and the evidence",
         column_config={
-            "Claim": st.column_config.TextColumn(width=300),
-            "Claimed": st.column_config.TextColumn(width=110),
-            "As published": st.column_config.TextColumn(width=250),
-            "Best against best": st.column_config.TextColumn(width=250),
-            "Run": st.column_config.LinkColumn(display_text="Open", width=70, help="The page in the state that produced the evidence"),
+            "Claim": st.column_config.TextColumn(width=290),
+            "Claimed": st.column_config.TextColumn(width=90),
+            "As published": st.column_config.TextColumn(width=245),
+            "Best against best": st.column_config.TextColumn(width=245),
+            "Run": st.column_config.LinkColumn(display_text="Open", width=66, help="The page in the state that produced the evidence"),
             **{
                 name: st.column_config.TextColumn(width=300) for name in ("Evidence", "Other verdicts", "The sources contradict themselves")
             },

@@ -1,19 +1,19 @@
-"""The overview: what the lab answers, what it runs on, and every experiment with its recorded result."""
+"""The overview: what the lab answers, which claims hold, what it runs on, and every experiment with its recorded result."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from lab import formatting
-from lab.ui import results, server, shell
+from lab.ui import board_data, results, server, shell
+from lab.ui.claims_page import summary
 from lab.ui.text import plain
 from lab.ui.verdict_cards import counts, look
 from lab.workload import Workload
 
 ANSWER = (
     "Efficiency Lab puts AI-energy-efficiency claims to the test on the machine in front of you. Each experiment runs a technique "
-    "against its baseline, as published and best against best, charts the results as they arrive and ends in verdicts: claimed, measured "
-    "with its interval, and why. Everything can be downloaded as CSV, and a claim that fails is worth as much as one that holds."
+    "against its baseline, as published and best against best, and ends in verdicts: claimed, measured with its interval, and why."
 )
 
 
@@ -22,6 +22,9 @@ def show() -> None:
     shell.frame()
     st.title(shell.NAME)
     st.markdown(ANSWER)
+    st.header("Which claims hold", divider="gray")
+    summary(board_data.of("recorded").rows)
+    st.page_link("pages/claims.py", label="Every claim, claimed against measured", icon=":material/balance:")
     st.info(plain(server.device_sentence()), icon=":material/memory:")
     st.header("Experiments", divider="gray")
     experiments = shell.with_page()
