@@ -21,20 +21,22 @@ import subprocess
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import calibration, device_lock, environment
+from lab.database import StoreBusy, StoreDamaged, StoreError, StoreFull
 from lab.parameters import ParameterError, Plan
 from lab.processes import TERMINATE_GRACE_S, alive, reap, signal_group, start_mark
 from lab.standby import Standby
-from lab.store import Run, Status, Store, StoreError
+from lab.store import Run, Status, Store
 from lab.worker import EXIT_DISK_FULL, LOG_FILE, WAIT, Job, command
 from lab.worker import environment as worker_environment
 from lab.workload import PRESETS, Workload, workload
 
 POLL_S = 0.1
+RETRY_S = 1.0  # to write what a locked store or a full disk did not take
 LOOK_S = 0.25  # between two looks at a queue in which runs of this process wait, for what other processes have done
 MAX_QUEUED = 200  # in the whole lab: what comes later would not get its turn today
 MAX_SESSION_RUNS = 10  # queued or running at once, of one browser session: one reader must not keep the machine from all others
@@ -148,7 +150,7 @@ class Engine:
                     session=session,
                     admit=lambda: self._admit(declaration.name, session),
                 )
-            except (sqlite3.OperationalError, OSError) as error:
+            except (StoreFull, OSError) as error:
                 raise StoreError(f"the run cannot be written to {self.store.home} ({error})") from error
             if new:
                 self._tasks[run_id] = _Task(declaration, plan, locks)
@@ -199,7 +201,7 @@ class Engine:
             if left.worker_pid is not None and left.worker_start and alive(left.worker_pid, left.worker_start):
                 signal_group(left.worker_pid, signal.SIGKILL)
                 _wait_until_gone(left.worker_pid, left.worker_start, KILL_WAIT_S)
-            with contextlib.suppress(sqlite3.OperationalError):  # a full disk; the next look tries again
+            with contextlib.suppress(StoreBusy, StoreFull):  # the next look tries again
                 self._conclude(left.run_id, OWNER_DIED)
 
     def close(self) -> None:
@@ -225,7 +227,7 @@ class Engine:
             self._news.clear()
             try:
                 self._look()
-            except (sqlite3.Error, StoreError):  # busy, full or damaged: readers are told where they look; the next look tries again
+            except StoreError:  # busy, full or damaged: readers are told where they look; the next look tries again
                 continue
             except Exception:  # no thread to be had, a process that cannot be looked at: later runs must not wait for ever
                 traceback.print_exc()
@@ -271,19 +273,24 @@ class Engine:
             ending = ending or self._work(run_id, task.declaration, task.plan, task.locks)
         except Exception as error:  # a run must never stay "running" because its supervisor failed
             traceback.print_exc()
-            ending = Ending("failed", DISK_FULL if _is_full(error) else f"the lab failed to run it: {type(error).__name__}: {error}")
-        while True:
-            try:
-                self._conclude(run_id, ending)
-                break
-            except sqlite3.OperationalError:  # not even that fits on the disk: try until it does, or leave it to the next start
-                if self._closing.wait(1.0):
-                    break
+            full = isinstance(error, StoreFull)
+            ending = Ending("failed", DISK_FULL if full else f"the lab failed to run it: {type(error).__name__}: {error}")
+        with contextlib.suppress(StoreDamaged):  # it cannot be written down any more; what was measured is in the run's folder
+            self._patiently(lambda: self._conclude(run_id, ending), StoreBusy, StoreFull)
         self._news.set()
         if self._idle():  # it writes to the disk: not beside a measurement
-            with contextlib.suppress(sqlite3.OperationalError):  # the next run's end tries again
+            with contextlib.suppress(StoreError):  # the next run's end tries again
                 self.store.remove_oldest()
         self._done(run_id)
+
+    def _patiently(self, write: Callable[[], None], *passing: type[StoreError]) -> None:
+        """Write to the store, again after each of the faults ``passing``; left to the next start when the engine is closed."""
+        while True:
+            try:
+                return write()
+            except passing:
+                if self._closing.wait(RETRY_S):
+                    return None
 
     def _work(self, run_id: str, declaration: Workload, plan: Plan, locks: tuple[str, ...]) -> Ending:
         run = self.store.run(run_id)
@@ -326,7 +333,7 @@ class Engine:
         assert process.stdin is not None
         try:
             started_at = time.time()
-            self.store.start(run.id, process.pid, mark, started_at)
+            self._patiently(lambda: self.store.start(run.id, process.pid, mark, started_at), StoreBusy)
             manifest = environment.manifest(
                 run_id=run.id,
                 workload=declaration,
@@ -337,7 +344,8 @@ class Engine:
                 created_at=run.created_at,
                 started_at=started_at,
             )
-            self.store.set_manifest(run.id, {**manifest, "calibration": calibration.known_limits(self.store, manifest)})
+            manifest |= {"calibration": calibration.known_limits(self.store, manifest)}
+            self._patiently(lambda: self.store.set_manifest(run.id, manifest), StoreBusy)
             stopped = self._watch(run.id, process.pid, mark, declaration.deadline_s)
             if stopped is not None:
                 signal_group(process.pid, signal.SIGTERM)
@@ -354,7 +362,7 @@ class Engine:
     def _idle(self) -> bool:
         try:
             return not self.store.has_active()
-        except sqlite3.Error:  # busy, full or closed: not the moment to start anything
+        except (sqlite3.Error, StoreError):  # closed, or not usable: not the moment to start anything
             return False
 
     def _watch(self, run_id: str, pid: int, mark: str, deadline_s: float) -> Ending | None:
@@ -368,12 +376,10 @@ class Engine:
                 self.store.ingest(run_id)
                 events = self.store.events(run_id, seen)
                 cancel_requested = self.store.cancel_requested(run_id)
-            except sqlite3.OperationalError as error:
-                if _is_busy(error):
-                    continue
-                if _is_full(error):
-                    return Ending("failed", DISK_FULL)
-                raise
+            except StoreBusy:  # what the worker writes meanwhile waits in its file
+                events, cancel_requested = [], False
+            except StoreFull:
+                return Ending("failed", DISK_FULL)
             for event in events:
                 seen = event.seq
                 if event.kind == "phase" and event.body["name"] == WAIT:
@@ -394,7 +400,7 @@ class Engine:
 
     def _conclude(self, run_id: str, ending: Ending) -> None:
         """Take in what is left of the events, complete the manifest, end the run. What the worker itself said of the end counts first."""
-        with _unless_full():  # what does not fit stays in the run's folder
+        with contextlib.suppress(StoreFull):  # what does not fit stays in the run's folder
             self.store.ingest(run_id)
         for event in self.store.events(run_id, kind="end"):
             ending = Ending(event.body["status"], event.body["reason"])
@@ -414,7 +420,7 @@ class Engine:
             reason=ending.reason,
             ended_at=ended_at,
         )
-        with _unless_full():
+        with contextlib.suppress(StoreFull):
             self.store.set_manifest(run_id, manifest)
         self.store.end(run_id, ending.status, ending.reason, ended_at)
 
@@ -470,20 +476,3 @@ def _last_words(log: Path) -> str:
         if lines and lines[-1].strip():
             return f"; the last line of its log: {lines[-1].strip()[:200]}"
     return ""
-
-
-@contextlib.contextmanager
-def _unless_full() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if not _is_full(error):
-            raise
-
-
-def _is_busy(error: Exception) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-
-
-def _is_full(error: Exception) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL

@@ -21,15 +21,15 @@ import re
 import secrets
 import shutil
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
 
+from lab.database import HOME_VARIABLE, Database, Schema, StoreError
 from lab.device_lock import exclusive
 from lab.hidden_text import hidden_character
 from lab.listing import ORDERS, Filter, Listed, Listing, Order
@@ -38,14 +38,12 @@ from lab.records import Record, RunView, StoredRecord
 from lab.worker import EVENTS_FILE
 from lab.workload import workload
 
-HOME_VARIABLE = "EFFICIENCY_LAB_HOME"
 MAX_RUNS_VARIABLE = "EFFICIENCY_LAB_MAX_RUNS"
 DEFAULT_MAX_RUNS = 2000
 MAX_REMOVED = 20  # at once: more would keep other processes from writing for too long
 OPENING_ROWS = 1000  # runs read when a store is opened
 NOTICE_SHARE = 0.9  # of the limit, from which on readers are told
 DATABASE_VERSION = 3  # PRAGMA user_version; raised when a table changes, with a step in _MIGRATIONS
-BUSY_TIMEOUT_S = 10.0
 RUN_ID_PATTERN = r"[0-9]{8}-[0-9]{6}-[0-9a-z]{6}"  # what new_run_id makes
 MAX_REASON = 500  # characters
 MAX_NAME = 100  # characters of the name that a reader gives a run
@@ -112,13 +110,16 @@ ALTER TABLE runs ADD COLUMN hardware TEXT NOT NULL DEFAULT '';
 UPDATE runs SET hardware = coalesce(json_extract(manifest, '$.hardware'), '') WHERE json_valid(manifest);
 """,
 }
+# Reads what the lists of runs will read.
+SCHEMA = Schema(
+    DATABASE_VERSION,
+    _TABLES,
+    _MIGRATIONS,
+    f"SELECT max(created_at) FROM (SELECT created_at FROM runs ORDER BY ticket DESC LIMIT {OPENING_ROWS})",
+)
 _LISTED = ", ".join(field.name for field in dataclasses.fields(Listed))
 EVERYTHING = Filter()
 _REMOVABLE = "pinned = 0 AND status NOT IN ('queued', 'running')"  # as the index has it, or it would not be used
-
-
-class StoreError(RuntimeError):
-    """The store cannot be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -204,20 +205,19 @@ def default_home() -> Path:
 class Store:
     """The runs under ``home``. One connection, used by one thread at a time; safe to share between threads.
 
-    ``notice`` says what happened when a damaged database had to be set aside ("" otherwise). A database of an older version is migrated.
-    Raises StoreError when the database was made by a newer version, the folder cannot be written or ``$EFFICIENCY_LAB_MAX_RUNS`` is no
-    whole number from 1.
+    A damaged database is set aside, one of an older version is migrated. ``fault``: that of the store before, where this one is opened
+    in its place. Raises StoreError when the database was made by a newer version or is locked by another program, the folder cannot be
+    written or ``$EFFICIENCY_LAB_MAX_RUNS`` is no whole number from 1; every method, where the database cannot be used at the moment
+    (StoreBusy, StoreFull) or any more (StoreDamaged, see ``fault``).
     """
 
-    def __init__(self, home: Path | None = None) -> None:
+    def __init__(self, home: Path | None = None, fault: str = "") -> None:
         self.home = (home or default_home()).absolute()
         self.max_runs = _max_runs()
-        self.notice = ""
-        self._lock = threading.RLock()
         try:
             (self.home / "runs").mkdir(parents=True, exist_ok=True)
             with exclusive(self.home / "opening.lock"):  # two processes must neither create the tables nor set a file aside twice
-                self._db = self._open()
+                self._database = Database(self.database, SCHEMA, fault)
         except OSError as error:
             raise StoreError(
                 f"{self.home} cannot be used to keep runs ({error.strerror}); choose a folder with ${HOME_VARIABLE}"
@@ -231,8 +231,17 @@ class Store:
 
     def close(self) -> None:
         """Close the database; the store cannot be used afterwards."""
-        with self._lock:
-            self._db.close()
+        self._database.close()
+
+    @property
+    def notice(self) -> str:
+        """What happened to the database when it was opened, for the reader; "" where there is nothing to tell."""
+        return self._database.notice
+
+    @property
+    def fault(self) -> str:
+        """Why this store cannot be used any more and must be opened anew, in words; "" while it can be used."""
+        return "" if self._database.usable else self._database.fault
 
     @property
     def database(self) -> Path:
@@ -246,57 +255,15 @@ class Store:
         """The run's own folder. ``run_id`` must come from the store."""
         return self.home / "runs" / run_id
 
-    def _open(self) -> sqlite3.Connection:
-        try:
-            return self._connect()
-        except sqlite3.OperationalError as error:
-            raise StoreError(f"{self.database} cannot be opened ({error}); choose a folder with ${HOME_VARIABLE}") from error
-        except sqlite3.DatabaseError as error:  # damaged: keep it for whoever wants to repair it, and go on with an empty one
-            aside = self.home / f"runs.damaged-{time.time_ns()}.sqlite"
-            for suffix in ("", "-wal", "-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    Path(f"{self.database}{suffix}").rename(f"{aside}{suffix}")
-            self.notice = f"The run database was damaged ({error}). It is kept as {aside}; a new one was started."
-            return self._connect()
+    @property
+    def _db(self) -> sqlite3.Connection:
+        return self._database.connection
 
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.database, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-        try:
-            db.row_factory = sqlite3.Row
-            db.create_function("casefold", 1, str.casefold, deterministic=True)
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > DATABASE_VERSION:
-                raise StoreError(
-                    f"{self.database} was made by a newer Efficiency Lab (database version {version}, this one knows {DATABASE_VERSION}); "
-                    f"update the lab or choose another folder with ${HOME_VARIABLE}"
-                )
-            steps = _TABLES if version == 0 else "".join(_MIGRATIONS[step] for step in range(version, DATABASE_VERSION))
-            if steps:
-                db.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {DATABASE_VERSION}; COMMIT;")
-            # Reads what the lists of runs will read: damage shows now, not in the middle of a run.
-            db.execute("SELECT max(created_at) FROM (SELECT created_at FROM runs ORDER BY ticket DESC LIMIT ?)", (OPENING_ROWS,)).fetchone()
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    @contextlib.contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # SQLite itself rolls back on some errors (a full disk)
-                    self._db.execute("ROLLBACK")
-                raise
+    def _write(self) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+        return self._database.writing()
 
     def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        with self._lock:
-            return self._db.execute(sql, values).fetchall()
+        return self._database.rows(sql, *values)
 
     # --- what readers ask -------------------------------------------------------------------------------------------------
 
@@ -318,7 +285,7 @@ class Store:
     def listing(self, wanted: Filter = EVERYTHING, order: Order = "newest", limit: int = 50, offset: int = 0) -> Listing:
         """The runs that ``wanted`` lets through, ``limit`` of them from the ``offset``-th on, with how many there are in all."""
         where, values = wanted.where()
-        with self._lock:
+        with self._database.reading():
             total = self._rows(f"SELECT count(*) FROM runs WHERE {where}", *values)[0][0]
             sql = f"SELECT {_LISTED} FROM runs WHERE {where} ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?"
             rows = self._rows(sql, *values, limit, offset)
@@ -551,7 +518,7 @@ class Store:
     def remove_oldest(self) -> list[str]:
         """Remove the oldest runs beyond the limit with their folders, a few at once; returns their ids. Active and pinned runs stay.
 
-        The database file does not shrink, but what comes later takes the room. Raises sqlite3.OperationalError on a full disk.
+        The database file does not shrink, but what comes later takes the room. Raises StoreFull on a full disk.
         """
         removed = []
         with self._write() as db:  # counted inside: neither can a run be pinned in between, nor another process remove one more
@@ -583,7 +550,7 @@ class Store:
         """Take in what the worker has appended to its event log since the last time.
 
         Only whole lines are read: a line torn by a crash, or still being written, waits for its end. A line that is no event is
-        skipped. Raises sqlite3.OperationalError when the database cannot grow; what was not taken in stays in the file.
+        skipped. Raises StoreFull when the database cannot grow; what was not taken in stays in the file.
         """
         path = self.folder(run_id) / EVENTS_FILE
         while True:

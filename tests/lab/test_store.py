@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.database import StoreFull
 from lab.listing import ORDERS, Filter, Order
 from lab.parameters import ParameterError
 from lab.records import Record, StoredRecord
@@ -688,7 +689,7 @@ def test_a_full_database_keeps_what_it_has_and_can_still_end_the_run(store: Stor
     pages = store._db.execute("PRAGMA page_count").fetchone()[0]
     store._db.execute(f"PRAGMA max_page_count = {pages}")
     append(store, run_id, b"".join(map(line, range(10, 2000))))
-    with pytest.raises(sqlite3.OperationalError, match="full"):
+    with pytest.raises(StoreFull, match="full"):
         store.ingest(run_id)
     assert [event.seq for event in store.events(run_id)] == list(range(10))
     assert store.end(run_id, "failed", "the disk is full" * 100, 1.0)
