@@ -84,6 +84,20 @@ def obstacles(first: RunView, second: RunView) -> Obstacles:
     )
 
 
+def caveats(first: RunView, second: RunView) -> tuple[str, ...]:
+    """What forbids no comparison of two runs but should be known, each in words."""
+    found = []
+    cards = [measured_gpu(view.manifest).get("uuid") for view in (first, second)]
+    if cards[0] != cards[1] and all(cards):
+        found.append("measured on two GPUs of the same model, which differ somewhat from each other")
+    commits = [str(view.manifest.get("commit") or "") for view in (first, second)]
+    if commits[0] == commits[1] and commits[0].endswith("-dirty"):
+        found.append("the lab's code had local changes that no commit names: it may not be the same")
+    if not any(commits):
+        found.append("neither run knows its commit: the lab's code is taken to be the same by its version")
+    return tuple(found)
+
+
 def device_obstacle(first_kind: str, second_kind: str) -> str:
     """Why measurements on these kinds of device cannot be set against each other, "" when they can."""
     if first_kind == second_kind:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -130,7 +130,10 @@ class ControlFinding:
 
 @dataclass(frozen=True)
 class Pairing:
-    """The reference's side against another one. ``first`` and ``second`` are places of runs."""
+    """The reference's side against another one. ``first`` and ``second`` are places of runs.
+
+    ``compared`` names the parameters that differ as a whole, ``caveats`` say what is no reason to refuse and should be known.
+    """
 
     first: tuple[int, ...]
     second: tuple[int, ...]
@@ -139,6 +142,7 @@ class Pairing:
     only_first: tuple[Quantity, ...]
     only_second: tuple[Quantity, ...]
     compared: tuple[str, ...]
+    caveats: tuple[str, ...]
 
     def of(self, *kinds: Kind) -> list[Row]:
         """The rows of these kinds, in the order of the reference's summary."""
@@ -350,7 +354,8 @@ def _pairing(views: Sequence[RunView], first: tuple[int, ...], ours: Aligned, se
         kind, scale = _kind(pair), _scale(pair.first)
         both.append(_Both(pair, own, other, kind, scale, _refusal(pair, own, other, kind, scale, between)))
     judged = _Judged(both)
-    return Pairing(first, second, judged.rows, judged.findings, matched.only_first, matched.only_second, matched.compared)
+    caveats = comparability.caveats(a, b)
+    return Pairing(first, second, judged.rows, judged.findings, matched.only_first, matched.only_second, matched.compared, caveats)
 
 
 def _kind(pair: Match) -> Kind:
@@ -619,14 +624,27 @@ def what(q: Quantity, view: RunView) -> str:
     return f"{own} against {arm(e.baseline_arm, e.baseline_implementation)}" if q.is_pair else own
 
 
-def where(row_first: Quantity, row_second: Quantity | None = None) -> str:
-    """Protocol and cell in words; what differs between the sides with both values ("k = 32 → 64")."""
-    sides = [dict(_places(q)) for q in (row_first, row_second or row_first)]
-    parts = []
+def where(first: Quantity, second: Quantity | None = None, without: Collection[str] = ()) -> str:
+    """Protocol and cell in words; what differs between the sides with both values ("k = 32 → 64"); leaves out the parts ``without``."""
+    return ", ".join(part for part in places(first, second) if part not in without)
+
+
+def places(first: Quantity, second: Quantity | None = None) -> list[str]:
+    """The parts of :func:`where`."""
+    sides = [dict(_places(q)) for q in (first, second or first)]
+    parts = [f"{first.estimate.protocol} protocol"]
     for name in dict.fromkeys((*sides[0], *sides[1])):
         a, b = (side.get(name, "–") for side in sides)
         parts.append(f"{formatting.labelled(name, {})} = {a}" if a == b else f"{formatting.labelled(name, {})} = {a} → {b}")
-    return ", ".join((f"{row_first.estimate.protocol} protocol", *parts))
+    return parts
+
+
+def common(rows: Sequence[Row]) -> list[str]:
+    """The parts of :func:`where` that all rows share: said once, they need not stand in each. None for a single row."""
+    if len(rows) < 2:
+        return []
+    found = [places(row.first, row.second) for row in rows]
+    return [part for part in found[0] if all(part in other for other in found[1:])]
 
 
 def _places(q: Quantity) -> list[tuple[str, str]]:
