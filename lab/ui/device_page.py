@@ -10,7 +10,7 @@ import streamlit as st
 from lab import calibration, energy_meter, formatting
 from lab.environment import DeviceFacts, Gpu
 from lab.store import Run
-from lab.ui import experiment_page, server, shell
+from lab.ui import experiment_page, hints, server, shell
 from lab.ui.results import Results
 from lab.ui.text import plain
 from lab.workload import workload
@@ -27,6 +27,7 @@ def show() -> None:
     shell.frame(TITLE)
     st.title(TITLE)
     st.markdown("What the lab found here, what it cannot measure here and why, and how far its own figures can be trusted.")
+    hints.hint("device", hints.DEVICE)
     found = server.facts()
     st.info(plain(server.device_sentence()), icon=":material/memory:")
     left, right = st.columns(2, gap="large")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from lab import formatting
 from lab.collection import origin
@@ -16,13 +17,13 @@ from lab.parameters import ParameterError, Plan
 from lab.relevance import distinct_cells
 from lab.store import Run
 from lab.ui import choice as choices
-from lab.ui import exploring, importing, live, results, server, shell
+from lab.ui import exploring, hints, importing, live, results, server, shell
 from lab.ui.downloads import downloads, links
 from lab.ui.figures import figures
 from lab.ui.page_state import PageState
 from lab.ui.results import Results
 from lab.ui.text import plain
-from lab.ui.verdict_cards import cards, counts
+from lab.ui.verdict_cards import answer, cards
 from lab.ui.widgets import parameters, told, widget_key
 from lab.workload import Workload, workload
 
@@ -59,12 +60,16 @@ def body(declared: Workload, latest: Run | None = None, findings: Callable[[Resu
     run = _shown_run(state)
     if run is not None and not run.active:
         state.run_ended()
+    top = st.container()  # the answer comes before the questions, and is known after them
+    if not declared.instrument:
+        hints.hint("experiment", hints.EXPERIMENT, about_running=True)
     _set_up(state, run)
     if run is not None and run.active:
+        top.caption("A run is being measured: its verdicts stand here when it has ended.")
         st.header("Live", divider="gray")
         live.panel(state)
     else:
-        _results(state, run or latest, findings)
+        _results(state, run or latest, findings, top)
     _recent(state)
 
 
@@ -159,7 +164,7 @@ def _cancel(state: PageState) -> None:
 # --- results ----------------------------------------------------------------------------------------------------------------------
 
 
-def _results(state: PageState, run: Run | None, findings: Callable[[Results], None] | None) -> None:
+def _results(state: PageState, run: Run | None, findings: Callable[[Results], None] | None, top: DeltaGenerator) -> None:
     offered = {} if run is None else {OWN: results.of(run.id)}
     reference = state.choice.run
     if reference and origin(reference) == "imported":
@@ -184,6 +189,9 @@ def _results(state: PageState, run: Run | None, findings: Callable[[Results], No
         with link:
             links(state, None)
         return
+    if found.verdicts:
+        with top:
+            answer(found.verdicts, _where(found))
     if found is own and run is not None:
         _ended(run, found)
     else:
@@ -194,6 +202,13 @@ def _results(state: PageState, run: Run | None, findings: Callable[[Results], No
     if findings is not None:
         findings(found)
     _findings(state, found)
+
+
+def _where(found: Results) -> str:
+    """What kind of run it is, on what and when, in a few words."""
+    manifest = found.view.manifest
+    kind = {"local": "Run of this machine", "recorded": "Recorded run", "imported": "Imported run"}[found.origin]
+    return f"{kind}, {manifest.get('hardware', 'unknown hardware')}, {formatting.date(str(manifest.get('started_at', '')))}"
 
 
 def _ended(run: Run, found: Results) -> None:
@@ -229,8 +244,8 @@ def _findings(state: PageState, found: Results) -> None:
     key = found.reference
     if found.verdicts:
         st.subheader("Verdicts")
-        st.markdown(plain(" · ".join(f"{count} {word}" for word, count in counts(found.verdicts))))
         cards(found.verdicts)
+        shell.glossary_link("What the words of a verdict mean", "verdict")
     if state.workload.notice:
         st.subheader("What to notice")
         st.markdown("\n".join(f"- {sentence}" for sentence in state.workload.notice))

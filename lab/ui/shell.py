@@ -15,11 +15,13 @@ from lab.ui.text import plain
 from lab.workload import Workload, workloads
 
 NAME = "Efficiency Lab"
+GLOSSARY = "pages/glossary.py"
 # Two of Streamlit's choices cannot be read by everybody (contrast below WCAG's 4.5): white on a primary button where the accent is light,
 # and captions at 60 % of the text's strength.
 STYLE = """<style>
 [data-testid="stBaseButton-primary"]:not(:disabled) :is(p, span) { color: light-dark(#FFFFFF, #11161D); }
 [data-testid="stCaptionContainer"] { opacity: 0.75; }
+[data-testid="stMainBlockContainer"] { padding-top: 4rem; }
 </style>"""
 
 
@@ -29,20 +31,40 @@ def frame(title: str = "") -> None:
     st.html(STYLE)
     with st.sidebar:
         st.markdown(f"**{NAME}**")
-        st.page_link("app.py", label="Overview", icon=":material/home:")
-        for workload in with_page():
-            st.page_link(page(workload), label=workload.title, icon=":material/experiment:")
-        st.page_link("pages/device.py", label="Device", icon=":material/memory:")
+        _links((("app.py", "Overview", "home"), ("pages/claims.py", "Claims", "balance")))
+        st.caption("Experiments")
+        _links(tuple((page(workload), workload.title, "experiment") for workload in with_page()))
+        st.caption("Runs")
+        _links((("pages/runs.py", "Runs", "history"), ("pages/compare.py", "Compare", "compare_arrows")))
+        st.caption("Reference")
+        _links((("pages/device.py", "Device", "memory"), (GLOSSARY, "Glossary", "menu_book")))
         st.caption("Everything runs on this machine and stays on it.")
         for notice in filter(None, (server.store().notice, server.store().retention_notice())):
             st.warning(plain(notice), icon=":material/inventory_2:")
 
 
+def _links(targets: tuple[tuple[str, str, str], ...]) -> None:
+    """A link to each page (path, label, icon) that this app has."""
+    for path, label, icon in targets:
+        if exists(path):
+            st.page_link(path, label=label, icon=f":material/{icon}:")
+
+
+def exists(path: str) -> bool:
+    """Whether this app has the page ``path``, from the folder of the start page."""
+    context = get_script_run_ctx()
+    return ((Path(context.main_script_path).parent if context else Path()) / path).is_file()
+
+
 def with_page() -> list[Workload]:
     """The workloads that have a page in this app."""
-    context = get_script_run_ctx()
-    root = Path(context.main_script_path).parent if context else Path()
-    return [workload for workload in workloads().values() if (root / page(workload)).is_file()]
+    return [workload for workload in workloads().values() if exists(page(workload))]
+
+
+def glossary_link(label: str, words: str) -> None:
+    """A link to the glossary, at ``words``."""
+    if exists(GLOSSARY):
+        st.page_link(GLOSSARY, label=label, icon=":material/menu_book:", query_params={"find": words})
 
 
 def page(workload: Workload) -> str:

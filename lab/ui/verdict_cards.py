@@ -1,4 +1,4 @@
-"""Verdict cards: for each claim what was claimed, what was measured, the verdict word and its reason."""
+"""Verdicts on a page: what a run says in a line, then of each claim what was claimed, what was measured, the verdict and its reason."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lab.claims import Claim, claims
 from lab.ui.text import plain
 from lab.verdicts import Verdict
 
+NEW_LINE = "  \n"  # in Markdown
 Colour = Literal["red", "orange", "blue", "green", "violet", "gray"]
 COMPARISONS = {"published": "As published", "best": "Best against best", "": "Not measured"}
 PROTOCOLS = {"published": "Published protocol.", "sound": "Sound protocol."}
@@ -36,65 +37,119 @@ def look(verdict: str) -> tuple[Colour, str]:
 
 
 def badge(verdict: str) -> None:
-    """The verdict as a badge."""
+    """The verdict as a badge of its own."""
+    st.markdown(badge_text(verdict))
+
+
+def badge_text(verdict: str, count: int | None = None) -> str:
+    """The verdict as a badge within a line of Markdown, with how many there are of it."""
     colour, icon = look(verdict)
-    st.badge(plain(verdict), color=colour, icon=icon)
+    counted = "" if count is None else f"{count:,} "
+    return f":{colour}-badge[{icon} {counted}{plain(verdict)}]"
 
 
 def counts(found: Sequence[Verdict]) -> list[tuple[str, int]]:
-    """How often each verdict word occurs, in the order of the words, "reproducible with settings …" as one word."""
-    tally = Counter(next((word for word in words.WORDS if verdict.verdict.startswith(word)), verdict.verdict) for verdict in found)
+    """How often each verdict word occurs, in the order of the words, "reproducible with settings …" as one word.
+
+    A table counts as its cells: its own row only sums them up.
+    """
+    tables = {claims()[verdict.claim_id].table for verdict in found}
+    counted = [verdict for verdict in found if verdict.claim_id not in tables]
+    tally = Counter(next((word for word in words.WORDS if verdict.verdict.startswith(word)), verdict.verdict) for verdict in counted)
     return [(word, tally[word]) for word in words.WORDS if tally[word]]
 
 
+def answer(found: Sequence[Verdict], where: str) -> None:
+    """What a run says in two lines: its leading claim with its verdicts, and how many verdicts of each word there are.
+
+    ``where``: what was measured on and when, in words.
+    """
+    tally = " ".join(badge_text(word, count) for word, count in counts(found))
+    by_claim = _by_claim(found)
+    leading = next((claim_id for claim_id, rows in by_claim.items() if _judged(rows) and claims()[claim_id].table not in by_claim), "")
+    if leading:
+        said = f"**{plain(claims()[leading].statement)}**, {_in_a_line(claims()[leading], by_claim[leading], NEW_LINE)}"
+    else:
+        said = f"**No claim could be judged.** {plain(found[0].reason)}"
+    total = sum(count for _, count in counts(found))
+    st.markdown(f"{said}  \n:small[{plain(where)}, {total:,} {'verdict' if total == 1 else 'verdicts'}:] {tally}")
+
+
 def cards(found: Sequence[Verdict]) -> None:
-    """One card for each claim, comparisons side by side, cells inside their table's card; what was not measured comes last, as a list."""
-    by_claim: dict[str, list[Verdict]] = {}
-    for verdict in found:
-        by_claim.setdefault(verdict.claim_id, []).append(verdict)
-    unmeasured = [claim_id for claim_id, rows in by_claim.items() if all(row.verdict == words.NOT_MEASURED for row in rows)]
-    for claim_id, rows in by_claim.items():
-        claim = claims()[claim_id]
-        if claim_id not in unmeasured and claim.table not in by_claim:
+    """One line for each claim, which opens to what it rests on; what was not measured comes last, as a list.
+
+    A claim that stands alone is open. Comparisons stand side by side, cells inside their table.
+    """
+    by_claim = _by_claim(found)
+    unmeasured = [claim_id for claim_id, rows in by_claim.items() if not _judged(rows)]
+    shown = [claim_id for claim_id in by_claim if claim_id not in unmeasured and claims()[claim_id].table not in by_claim]
+    for claim_id in shown:
+        claim, rows = claims()[claim_id], by_claim[claim_id]
+        with st.expander(f"**{plain(claim.statement)}**, {_in_a_line(claim, rows)}", expanded=len(shown) == 1):
             _card(claim, rows, [row for cell in claim.cells for row in by_claim.get(cell, ())])
     apart = [claim_id for claim_id in unmeasured if claims()[claim_id].table not in by_claim]
     if apart:
-        with st.expander(f"{len(apart)} {'claim' if len(apart) == 1 else 'claims'} not measured in this run"):
+        with st.expander(f"{len(apart)} {'claim' if len(apart) == 1 else 'claims'} not measured in this run", expanded=not shown):
             for claim_id in apart:
                 claim = claims()[claim_id]
                 reasons = dict.fromkeys(row.reason for row in by_claim[claim_id])
                 st.markdown(f"**{plain(claim.statement)}** · claimed {plain(claim.claimed_text)}  \n:small[{plain(' '.join(reasons))}]")
 
 
+def _by_claim(found: Sequence[Verdict]) -> dict[str, list[Verdict]]:
+    by_claim: dict[str, list[Verdict]] = {}
+    for verdict in found:
+        by_claim.setdefault(verdict.claim_id, []).append(verdict)
+    return by_claim
+
+
+def _judged(rows: Sequence[Verdict]) -> bool:
+    """Whether there is a verdict besides "not measured"."""
+    return any(row.verdict != words.NOT_MEASURED for row in rows)
+
+
+def _in_a_line(claim: Claim, rows: Sequence[Verdict], after_claimed: str = " · ") -> str:
+    """What was claimed, and of each comparison its first verdict with what was measured."""
+    parts = []
+    for name, group in _comparisons(rows):
+        first = _in_order(group)[0]
+        measured = "" if first.measured is None else f" {plain(formatting.quantity(first.measured, claim.unit))}"
+        parts.append(f"{plain(COMPARISONS[name].lower())}{measured} {badge_text(first.verdict)}")
+    return f"claimed {plain(claim.claimed_text)}{after_claimed}{' · '.join(parts)}"
+
+
+def _comparisons(rows: Sequence[Verdict]) -> list[tuple[str, list[Verdict]]]:
+    groups = [(name, [row for row in rows if row.comparison == name]) for name in COMPARISONS]
+    return [(name, group) for name, group in groups if group]
+
+
+def _in_order(rows: Sequence[Verdict]) -> list[Verdict]:
+    """The rows of one comparison, the one that leads first: the published protocol as published, else the one the lab recommends."""
+    leads = "published" if rows[0].comparison == "published" else "sound"
+    return sorted(rows, key=lambda row: (row.verdict == words.NOT_MEASURED, row.protocol != leads))
+
+
 def _card(claim: Claim, rows: Sequence[Verdict], cells: Sequence[Verdict]) -> None:
-    with st.container(border=True):
-        st.markdown(f"#### {plain(claim.statement)}")
-        st.markdown(f"Claimed: **{plain(claim.claimed_text)}**  \n:small[:gray[{plain(claim.source)}]]")
-        groups = [(name, [row for row in rows if row.comparison == name]) for name in COMPARISONS]
-        shown = [(name, group) for name, group in groups if group]
-        for column, (name, group) in zip(st.columns(len(shown), gap="medium"), shown, strict=True):
-            with column:
-                _comparison(COMPARISONS[name], claim, group)
-        if cells:
-            with st.expander(f"The {len({row.claim_id for row in cells})} cells of this table"):
-                st.dataframe(_cell_table(cells), hide_index=True, alt=f"Verdict of each cell of: {claim.statement}")
-        notes = [*([claim.note] if claim.note else []), "Evidence: " + " / ".join(dict.fromkeys(row.evidence for row in rows)) + "."]
-        st.caption("  \n".join(plain(note) for note in notes))
+    st.markdown(f"Claimed: **{plain(claim.claimed_text)}**  \n:small[:gray[{plain(claim.source)}]]")
+    shown = _comparisons(rows)
+    for column, (name, group) in zip(st.columns(len(shown), gap="medium"), shown, strict=True):
+        with column:
+            _comparison(COMPARISONS[name], claim, group)
+    if cells:
+        st.markdown(f"**The {len({row.claim_id for row in cells})} cells of this table**")
+        st.dataframe(_cell_table(cells), hide_index=True, alt=f"Verdict of each cell of: {claim.statement}")
+    notes = [*([claim.note] if claim.note else []), "Evidence: " + " / ".join(dict.fromkeys(row.evidence for row in rows)) + "."]
+    st.caption("  \n".join(plain(note) for note in notes))
 
 
 def _comparison(title: str, claim: Claim, rows: Sequence[Verdict]) -> None:
-    # The published protocol leads as published; best against best is led by the one the lab recommends.
-    leads = "published" if rows[0].comparison == "published" else "sound"
-    first, *others = sorted(rows, key=lambda row: (row.verdict == words.NOT_MEASURED, row.protocol != leads))
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.metric(title, "–" if first.measured is None else formatting.quantity(first.measured, claim.unit), width="content")
-        badge(first.verdict)
+    first, *others = _in_order(rows)
+    # A table has verdicts, not one figure.
+    measured = "" if first.measured is None else f"**{plain(formatting.quantity(first.measured, claim.unit))}** "
+    st.markdown(f":small[{title}]  \n{measured}{badge_text(first.verdict)}")
     st.markdown(_explained(first))
-    if others:
-        with st.expander(f"{len(others)} more {'comparison' if len(others) == 1 else 'comparisons'}"):
-            for row in others:
-                badge(row.verdict)
-                st.markdown(_explained(row))
+    for row in others:
+        st.markdown(f"{badge_text(row.verdict)} {_explained(row)}")
 
 
 def _explained(row: Verdict) -> str:
