@@ -102,7 +102,7 @@ def _line(row: Row, axis: Axis) -> Line | None:
             return None
         claimed: float | None = 1.0
     else:
-        if claim.unit != "×" or claim.scale != "log":
+        if claim.unit != "×":
             return None
         claimed = claim.value if claim.value is not None else claim.null if claim.kind == "equivalence" else None
     points = []
