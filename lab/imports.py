@@ -17,8 +17,7 @@ import os
 import re
 import shutil
 import uuid
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,42 +25,23 @@ from typing import Any
 
 from lab import export
 from lab.archive import ArchiveError, read_archive
-from lab.csv_format import CsvError, read_table
+from lab.bundle_check import LIMITS, ImportRefused, Limits, check_apart, read_run
+from lab.bundle_differences import differences
 from lab.device_lock import exclusive
-from lab.export import MANIFEST, RECORDS, SUMMARY, VERDICTS
-from lab.foreign_run import ForeignRunError, check_command, check_manifest, check_records
-from lab.parameters import ParameterError, Plan
+from lab.export import MANIFEST, RECORDS
+from lab.foreign_run import ForeignRunError, check_manifest
+from lab.parameters import ParameterError
 from lab.records import RunView
-from lab.summary import summarise
-from lab.verdicts import WORDS
 
 PREFIX = "imported/"
 FACTS = "import.json"
 ID_PATTERN = r"[0-9a-f]{12}"
-NAMED_DIFFERENCES = 3  # verdicts that a notice names; more are counted
+
+Check = Callable[[Mapping[str, bytes], Limits], dict[str, bytes]]
 
 _BOM = b"\xef\xbb\xbf"
 # Downloads have the run's id in front, and a browser adds a number to the name of a second download.
 _PART = re.compile(r"(?:.*[-_ ])?(manifest|records|summary|verdicts)(?: ?\([0-9]{1,3}\))?\.(json|csv)", re.DOTALL)
-
-
-class ImportRefused(ValueError):
-    """A bundle was not imported, and nothing of it was kept; the message is one line that says why."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a bundle may take.
-
-    ``upload_bytes`` as it comes (a zip is about 20 times smaller than its files); ``unpacked_bytes`` of its files together;
-    ``manifest_bytes`` of the manifest; ``records`` rows of records.csv; ``runs`` imported runs in one home.
-    """
-
-    upload_bytes: int = 8 << 20
-    unpacked_bytes: int = 32 << 20
-    manifest_bytes: int = 256 << 10
-    records: int = 50_000
-    runs: int = 200
 
 
 @dataclass(frozen=True)
@@ -90,11 +70,15 @@ class Imported:
 
 
 class Imports:
-    """The imported runs under ``home``, which any number of processes may use at once."""
+    """The imported runs under ``home``, which any number of processes may use at once.
 
-    def __init__(self, home: Path, limits: Limits = Limits()) -> None:
+    ``check`` makes the four files of a run out of those of a bundle, or raises ImportRefused.
+    """
+
+    def __init__(self, home: Path, limits: Limits = LIMITS, check: Check = check_apart) -> None:
         self.folder = home / "imported"
         self.limits = limits
+        self._check = check
 
     # --- adding ----------------------------------------------------------------------------------------------------------------
 
@@ -131,45 +115,17 @@ class Imports:
             raise ImportRefused(f"has {size:,} bytes; allowed: at most {self.limits.upload_bytes:,}")
 
     def _add(self, files: Mapping[str, bytes]) -> str:
-        view = self._checked(files)
-        made = _evaluated(view)
+        made = self._check(files, self.limits)
         digest = hashlib.sha256()
         for name in (MANIFEST, RECORDS):
             digest.update(hashlib.sha256(made[name]).digest())
         found = digest.hexdigest()[:12]
-        facts = {"imported_at": _now(), "notices": self._differences(files, made)}
+        facts = {"imported_at": _now(), "notices": differences(files, made, self.limits.records)}
         try:
             self._store(found, {**made, FACTS: _json(facts)})
         except OSError as error:
             raise ImportRefused(f"the run cannot be kept in {self.folder} ({error.strerror or error})") from error
         return f"{PREFIX}{found}"
-
-    def _checked(self, files: Mapping[str, bytes]) -> RunView:
-        """The run in the files of a bundle. Raises ImportRefused."""
-        for name in (MANIFEST, RECORDS):
-            if name not in files:
-                raise ImportRefused(f"{name} is missing; needed: {MANIFEST} and {RECORDS} of the same run, or its zip")
-        believed = {name: files[name].removeprefix(_BOM) for name in (MANIFEST, RECORDS)}
-        if len(believed[MANIFEST]) > self.limits.manifest_bytes:
-            raise ImportRefused(f"{MANIFEST} has {len(believed[MANIFEST]):,} bytes; allowed: at most {self.limits.manifest_bytes:,}")
-        place = MANIFEST
-        try:
-            found = export.read_json(MANIFEST, believed[MANIFEST])
-            check_manifest(found)
-            view = export.read(believed, self.limits.records)
-            check_command(found, view.workload)
-            place = RECORDS
-            check_records(view)
-        except export.RecordedError as error:
-            raise ImportRefused(str(error)) from error
-        except ForeignRunError as error:
-            raise ImportRefused(f"{place}: {error}") from error
-        return view
-
-    def _differences(self, given: Mapping[str, bytes], made: Mapping[str, bytes]) -> list[str]:
-        """What the bundle's own summary and verdicts say otherwise than this version, in sentences."""
-        files = [name for name in (SUMMARY, VERDICTS) if name in given and given[name] != made[name]]
-        return [notice for name in files for notice in _difference(name, given[name], made[name], self.limits.records)]
 
     def _store(self, found: str, files: Mapping[str, bytes]) -> None:
         """Write the files into the folder ``found``, all or nothing. Raises OSError, and ImportRefused when there are too many runs."""
@@ -212,7 +168,7 @@ class Imports:
         found = self._known(id)
         try:
             files = {name: (self.folder / found / name).read_bytes() for name in (MANIFEST, RECORDS)}
-            return self._checked(files)
+            return read_run(files, self.limits)
         except (OSError, ImportRefused) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise ParameterError("run", f"{PREFIX}{found}", "", f"cannot be read ({reason})") from error
@@ -272,59 +228,6 @@ def _facts(path: Path) -> dict[str, Any]:
         found = export.read_json(FACTS, path.read_bytes())
         return {"imported_at": str(found["imported_at"]), "notices": tuple(map(str, found["notices"]))}
     return {}
-
-
-def _evaluated(view: RunView) -> dict[str, bytes]:
-    """The four files as this version makes them, after drawing every chart. Raises ImportRefused where that fails."""
-    from lab import charts  # Plotly takes a moment to import; listing and reading imported runs needs none of it
-
-    declared = view.workload
-    try:
-        estimates = summarise(declared, view.plan, view.records)
-        drawn = declared.charts(estimates, view.records)
-        if declared.explore is not None:
-            (settings,) = Plan.of(declared.explore.parameters).cells
-            drawn = [*drawn, *declared.explore.charts(settings, estimates, view.records, None)]
-        for chart in drawn:
-            charts.figure(chart)
-            charts.table(chart)
-        return export.bundle(view)
-    except Exception as error:  # a workload's own code meets records that no experiment of its would make: whatever it raises
-        name = type(error).__name__
-        raise ImportRefused(f"{RECORDS}: nothing can be computed from these records as those of {declared.name} ({name})") from error
-
-
-def _difference(name: str, given: bytes, made: bytes, max_rows: int) -> Iterator[str]:
-    try:
-        header, rows = read_table(given.removeprefix(_BOM), max_rows)
-    except CsvError as error:
-        yield f"The bundle's own {name} cannot be read ({error}). Shown is what follows from its records."
-        return
-    own_header, own_rows = read_table(made)
-    theirs, ours = Counter(map(tuple, [header, *rows])), Counter(map(tuple, [own_header, *own_rows]))
-    count = max(sum((theirs - ours).values()), sum((ours - theirs).values()))
-    if not count:
-        return
-    named = _verdicts_that_differ(rows, own_rows, own_header) if name == VERDICTS and header == own_header else []
-    words = f" ({'; '.join(named)})" if named else ""
-    yield (
-        f"The bundle's own {name} differs in {count:,} of {max(len(rows), len(own_rows)):,} rows from what this version of the lab makes "
-        f"of the same records{words}. Shown is what this version makes."
-    )
-
-
-def _verdicts_that_differ(theirs: list[list[str]], ours: list[list[str]], header: list[str]) -> list[str]:
-    """The first verdicts whose word is another one, in words."""
-    key = [header.index(name) for name in ("claim_id", "protocol", "comparison", "metric")]
-    word = header.index("verdict")
-    said = {tuple(row[place] for place in key): row[word] for row in theirs}
-    found = []
-    for row in ours:
-        other = said.get(tuple(row[place] for place in key), row[word])
-        if other != row[word]:
-            known = next((f"“{known}”" for known in WORDS if other.startswith(known)), "something else")
-            found.append(f"{row[key[0]]}: {known} there, “{row[word]}” here")
-    return found[:NAMED_DIFFERENCES] + ([f"and {len(found) - NAMED_DIFFERENCES} more"] if len(found) > NAMED_DIFFERENCES else [])
 
 
 def _now() -> str:

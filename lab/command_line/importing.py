@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lab.bundle_check import ImportRefused
 from lab.command_line.status import DONE
-from lab.imports import ImportRefused, Imports
+from lab.imports import Imports
 from lab.parameters import ParameterError
 from lab.store import Store
 

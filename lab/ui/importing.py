@@ -10,7 +10,8 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from lab import formatting
-from lab.imports import Imported, ImportRefused, Imports, part
+from lab.bundle_check import ImportRefused
+from lab.imports import Imported, Imports, part
 from lab.parameters import ParameterError
 from lab.ui import results, server, shell
 from lab.ui.text import plain

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lab.bundle_check import LIMITS
 from lab.explore import MAX_UPLOAD_BYTES, Explore, Upload
-from lab.imports import Limits
 from lab.parameters import Parameters, parameter
 from lab.workload import Workload, workloads
 from tests.demo_workloads.smoothing.spec import WORKLOAD as SMOOTHING
@@ -31,7 +31,7 @@ def test_the_server_lets_through_what_the_largest_upload_needs() -> None:
     from pathlib import Path
 
     settings = tomllib.loads(Path(__file__).parents[2].joinpath(".streamlit/config.toml").read_text())
-    assert settings["server"]["maxUploadSize"] << 20 == max(MAX_UPLOAD_BYTES, Limits().upload_bytes)
+    assert settings["server"]["maxUploadSize"] << 20 == max(MAX_UPLOAD_BYTES, LIMITS.upload_bytes)
 
 
 EXPLORED = [found for found in (*workloads().values(), SMOOTHING) if found.explore is not None]
