@@ -24,7 +24,7 @@ from lab.workload import Metric
 
 FACTOR = 4.0  # the scale of comparisons ends at this many times better and worse
 MAX_POINTS = 60  # more are thinned evenly: a picture this small could not show them
-WIDTH, HEIGHT, EDGE = 112, 44, 3  # of the drawing
+WIDTH, HEIGHT, EDGE = 128, 56, 3  # of the drawing
 LINE, AXIS = "#2F8FD0", "#8792A0"  # both readable on the light and the dark background
 
 Key = tuple[object, ...]

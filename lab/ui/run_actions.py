@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from lab import formatting
+from lab.comparison import MAX_RUNS
 from lab.parameters import ParameterError
 from lab.store import MAX_NAME, MAX_NOTE, StoreError
-from lab.ui import results, server, shell
+from lab.ui import compare_query, results, server, shell
+from lab.ui.downloads import report_button
 from lab.ui.run_table import Row
 from lab.ui.runs_state import Dialog, RunsState
 from lab.ui.text import plain
 from lab.workload import workloads
 
+ELSEWHERE, COMPARE_PAGE = "app.py", "pages/compare.py"  # the first: where a link leads that is disabled
+COMPARE_HELP = f"Select 2 to {MAX_RUNS} runs of one experiment."
 NAMED = 8  # runs that a question names; more are counted
 KEEP_HELP = "The store holds a limited number of runs and removes the oldest first; a run that is kept is never removed."
 
@@ -25,7 +28,7 @@ def toolbar(state: RunsState, rows: Sequence[Row]) -> None:
     none, one = not rows, len(rows) == 1
     active = [row for row in rows if row.active]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        links(rows)
+        _look(state, rows)
         _button(state, "Name and note", "edit", not one, lambda: state.open("describe", _references(rows)))
         if rows and all(row.kept for row in rows):
             _button(state, "Keep no longer", "keep_off", none, lambda: _keep(state, rows, False), KEEP_HELP)
@@ -33,24 +36,35 @@ def toolbar(state: RunsState, rows: Sequence[Row]) -> None:
             _button(state, "Keep", "keep", none, lambda: _keep(state, rows, True), KEEP_HELP)
         _button(state, "Cancel", "stop", not active, lambda: _cancel(state, active))
         _button(state, "Delete", "delete", none, lambda: state.open("delete", _references(rows)))
-        st.caption(_selected(rows), width="content")
+    st.caption(_selected(rows))
 
 
-def foreign_toolbar(rows: Sequence[Row]) -> None:
+def foreign_toolbar(state: RunsState, rows: Sequence[Row]) -> None:
     """What can be done with selected runs that are not of this machine."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        links(rows)
-        st.caption(_selected(rows), width="content")
+        _look(state, rows)
+    st.caption(_selected(rows))
 
 
-def links(rows: Sequence[Row]) -> None:
-    """Open the one, compare the several."""
+def _look(state: RunsState, rows: Sequence[Row]) -> None:
+    """Open the one, compare the several, report on any."""
+    page, query = _page(rows[0]) if len(rows) == 1 else ("", {})
+    st.page_link(page or ELSEWHERE, label="Open", icon=":material/open_in_new:", query_params=query, disabled=not page)
+    if shell.exists(COMPARE_PAGE):
+        comparable = 2 <= len(rows) <= MAX_RUNS and len({row.workload for row in rows}) == 1
+        query = compare_query.write(_references(rows)) if comparable else {}
+        label, icon = "Compare", ":material/compare_arrows:"
+        st.page_link(COMPARE_PAGE, label=label, icon=icon, query_params=query, disabled=not comparable, help=COMPARE_HELP)
+    report_button([row.reference for row in rows if not row.active], state.key("selected"))
+
+
+def _page(row: Row) -> tuple[str, dict[str, str]]:
+    """Page and query that show the run; ("", {}) where this app has no such page."""
     known = workloads()
-    if len(rows) == 1 and rows[0].workload in known:
-        page, query = shell.run_link(rows[0].reference, known[rows[0].workload])
-        st.page_link(page, label="Open", icon=":material/open_in_new:", query_params=query)
-    else:
-        st.page_link("pages/runs.py", label="Open", icon=":material/open_in_new:", disabled=True)
+    if row.workload not in known:
+        return "", {}
+    page, query = shell.run_link(row.reference, known[row.workload])
+    return (page, query) if shell.exists(page) else ("", {})
 
 
 def dialog(state: RunsState, rows: Sequence[Row]) -> None:
@@ -101,7 +115,7 @@ def _describe(state: RunsState, opened: Dialog, row: Row) -> None:
         return
     try:
         server.store().describe(row.reference, name=name, note=note)
-    except (ParameterError, sqlite3.OperationalError) as error:  # what was typed stays
+    except (ParameterError, StoreError) as error:  # what was typed stays
         st.error(plain(str(error)), icon=":material/error:")
         return
     state.close()
@@ -129,7 +143,7 @@ def _each(state: RunsState, rows: Sequence[Row], action: Callable[[Row], None]) 
     for row in rows:
         try:
             action(row)
-        except (ParameterError, StoreError, sqlite3.OperationalError) as error:
+        except (ParameterError, StoreError) as error:
             said.append(str(error))
     state.say(said)
 

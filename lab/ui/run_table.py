@@ -19,11 +19,11 @@ from lab.sparkline import sparkline, svg
 from lab.store import ACTIVE
 from lab.ui import server
 from lab.ui.results import Results
-from lab.ui.verdict_cards import counts, look
+from lab.ui.verdict_cards import counts
 from lab.workload import workloads
 
 KEPT_DIGESTS = 4000  # small ones: more than a store holds by default
-ROW_HEIGHT = 60  # two lines of verdicts
+ROW_HEIGHT = 66  # text wraps in rows above 64: three lines hold all verdict words of a run
 HEADER_HEIGHT = 36
 # A mark before the word, so that neither colour nor reading is needed to tell them apart.
 STATUS_MARKS = {"queued": "◌", "running": "▶", "finished": "✓", "cancelled": "■", "failed": "✕", "interrupted": "▲"}
@@ -121,22 +121,25 @@ def of_results(found: Results, title: str) -> Row:
     )
 
 
-def table(rows: Sequence[Row], key: str, alt: str, selected: Sequence[str], on_select: Callable[[], None]) -> list[str]:
+def table(
+    rows: Sequence[Row], key: str, alt: str, selected: Sequence[str], on_select: Callable[[], None], without: Sequence[str] = ()
+) -> list[str]:
     """Draw the rows, of which any number can be selected; returns the references of those that are.
 
     ``selected``: those that are when the table is drawn for the first time. ``on_select`` is called when the reader changes that.
+    ``without`` names columns that would say nothing here.
     """
     references = [row.reference for row in rows]
     # A selection is kept by place: the table of other runs is another table, or it would pass on to a run that nobody selected. What the
     # rows say may change meanwhile.
     key = f"{key}:{hashlib.sha256(' '.join(references).encode()).hexdigest()[:16]}"
     event = st.dataframe(
-        _frame(rows),
+        _frame(rows).drop(columns=list(without)),
         key=key,
         hide_index=True,
         row_height=ROW_HEIGHT,
         height=HEADER_HEIGHT + ROW_HEIGHT * len(rows) + 2,
-        column_config=_columns(rows),
+        column_config=_columns(without),
         on_select=on_select,
         selection_mode="multi-row",
         selection_default={"selection": {"rows": [references.index(name) for name in selected if name in references]}},
@@ -152,7 +155,7 @@ def _frame(rows: Sequence[Row]) -> pd.DataFrame:
             "Run": [row.title for row in rows],
             "Experiment": [row.experiment for row in rows],
             "Status": [[_status(row.status)] for row in rows],
-            "Verdicts": [[f"{count} {word}" for word, count in row.digest.verdicts] for row in rows],
+            "Verdicts": [" · ".join(f"{count} {word}" for word, count in row.digest.verdicts) for row in rows],
             "Picture": [row.digest.picture or None for row in rows],
             "Started (UTC)": pd.Series([_moment(row.started_at) for row in rows], dtype="datetime64[s, UTC]"),
             "Took": [_took(row) for row in rows],
@@ -165,18 +168,20 @@ def _frame(rows: Sequence[Row]) -> pd.DataFrame:
     )
 
 
-def _columns(rows: Sequence[Row]) -> dict[str, Any]:
+def _columns(without: Sequence[str]) -> dict[str, Any]:
     config = st.column_config
-    words = {f"{count} {word}": look(word)[0] for row in rows for word, count in row.digest.verdicts}
     return {
-        "Run": config.TextColumn(width=170),
-        "Experiment": config.TextColumn(width=140),
+        "Run": config.TextColumn(width=160),
+        "Experiment": config.TextColumn(width=115),
         "Status": config.MultiselectColumn(
-            width=110, options=[_status(name) for name in STATUS_MARKS], color=[STATUS_COLOURS[name] for name in STATUS_MARKS]
+            width=105, options=[_status(name) for name in STATUS_MARKS], color=[STATUS_COLOURS[name] for name in STATUS_MARKS]
         ),
-        "Verdicts": config.MultiselectColumn(width=350, options=list(words), color=list(words.values())),
-        "Picture": config.ImageColumn(width=130, help=PICTURE_HELP),
-        "Started (UTC)": config.DatetimeColumn(width=140, format="YYYY-MM-DD HH:mm"),
+        "Verdicts": config.TextColumn(
+            width=300 if "Experiment" not in without else 415,
+            help="How often each verdict was reached, over all claims that the run speaks of.",
+        ),
+        "Picture": config.ImageColumn(width=140, help=PICTURE_HELP),
+        "Started (UTC)": config.DatetimeColumn(width=125, format="YYYY-MM-DD HH:mm"),
         "Took": config.TextColumn(width=100),
         "Preset": config.TextColumn(width=90),
         "Hardware": config.TextColumn(width=200),

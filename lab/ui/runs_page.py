@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from lab import formatting
 from lab.listing import Filter, Listed
 from lab.store import ACTIVE
 from lab.ui import importing, live, results, run_actions, run_table, server, shell
@@ -20,7 +19,7 @@ from lab.workload import workloads
 
 TITLE = "Runs"
 TAB_LABELS = dict(zip(TABS, ("This machine", "Recorded", "Imported"), strict=True))
-PAGE_ROWS = 25
+PAGE_ROWS = 20
 POLL_S = 1.0
 SHOWN_ACTIVE = 5  # active runs told of one by one
 
@@ -73,7 +72,7 @@ def _local(state: RunsState) -> None:
     above = st.container()
     with st.spinner("Reading what the runs found"):
         rows = [run_table.of_store(run) for run in found.rows]
-    chosen = run_table.table(rows, state.key("table"), _alt(found.rows), state.selected, state.touched)
+    chosen = run_table.table(rows, state.key("table"), "Runs of this machine", state.selected, state.touched)
     state.select(chosen)
     selected = [row for row in rows if row.reference in chosen]
     with above:
@@ -113,10 +112,6 @@ def _pages(state: RunsState, total: int) -> None:
         if count > 1:
             key = widget_key(state.key("page"), state.wanted.page)
             st.pagination(count, key=key, on_change=told(key, lambda page: state.want(page=page)))
-
-
-def _alt(runs: Sequence[Listed]) -> str:
-    return f"{len(runs)} runs of this machine: experiment, status, verdicts, a picture, start, duration, preset, hardware, note"
 
 
 # --- while something is active ------------------------------------------------------------------------------------------------------
@@ -178,10 +173,9 @@ def _recorded(state: RunsState) -> None:
         st.info("No run is recorded in this copy of the lab.", icon=":material/inventory_2:")
         return
     above = st.container()
-    chosen = run_table.table(rows, state.key("recorded"), "The recorded runs", state.selected, state.touched)
+    chosen = run_table.table(
+        rows, state.key("recorded"), "Recorded runs", state.selected, state.touched, without=("Experiment", "Kept", "Note")
+    )
     state.select(chosen)
     with above:
-        run_actions.foreign_toolbar([row for row in rows if row.reference in chosen])
-    dates = sorted(row.started_at for row in rows if row.started_at is not None)
-    if dates:
-        st.caption(f"Recorded between {formatting.moment(dates[0])} and {formatting.moment(dates[-1])}.")
+        run_actions.foreign_toolbar(state, [row for row in rows if row.reference in chosen])
