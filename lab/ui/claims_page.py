@@ -17,7 +17,7 @@ from lab import board, board_csv, board_query, charts, formatting
 from lab.board import COMPARISON_TITLES, Row, Standing
 from lab.board_query import BoardQuery
 from lab.claims import TECHNIQUES, Claim, claims, sources
-from lab.ui import board_data, shell
+from lab.ui import board_data, shell, trouble
 from lab.ui.board_data import Board
 from lab.ui.text import plain
 from lab.ui.verdict_cards import badge, look
@@ -48,6 +48,7 @@ RULE = (
 )
 
 
+@trouble.told()
 def show() -> None:
     """Draw the page."""
     shell.frame(TITLE)

@@ -14,7 +14,7 @@ import streamlit as st
 from lab import collection, comparison_csv, formatting
 from lab.comparison import MAX_RUNS, Comparison, ComparisonError
 from lab.parameters import ParameterError
-from lab.ui import compare_data, compare_query, shell
+from lab.ui import compare_data, compare_query, shell, trouble
 from lab.ui import compare_sections as sections
 from lab.ui.compare_data import Choice
 from lab.ui.compare_sections import LETTERS
@@ -31,6 +31,7 @@ ORIGIN_LOOK: dict[str, tuple[Literal["green", "blue", "violet"], str]] = {
 SUGGESTED = 3
 
 
+@trouble.told()
 def show() -> None:
     """Draw the page."""
     shell.frame(TITLE)

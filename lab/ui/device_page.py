@@ -10,7 +10,7 @@ import streamlit as st
 from lab import calibration, energy_meter, formatting
 from lab.environment import DeviceFacts, Gpu
 from lab.store import Run
-from lab.ui import experiment_page, hints, server, shell
+from lab.ui import experiment_page, hints, server, shell, trouble
 from lab.ui.results import Results
 from lab.ui.text import plain
 from lab.workload import workload
@@ -21,6 +21,7 @@ UNKNOWN = "unknown"
 Rows = list[tuple[str, str]]
 
 
+@trouble.told()
 def show() -> None:
     """Draw the page."""
     declared = workload(calibration.WORKLOAD)

@@ -17,7 +17,7 @@ from lab.parameters import ParameterError, Plan
 from lab.relevance import distinct_cells
 from lab.store import Run
 from lab.ui import choice as choices
-from lab.ui import exploring, hints, importing, live, results, server, shell
+from lab.ui import exploring, hints, importing, live, results, server, shell, trouble
 from lab.ui.downloads import downloads, links
 from lab.ui.figures import figures
 from lab.ui.page_state import PageState
@@ -39,6 +39,7 @@ KEEP_HELP = "The store holds a limited number of runs and removes the oldest fir
 OWN, IMPORTED, RECORDED = "The run on this machine", "The imported run", "The recorded run"
 
 
+@trouble.told()
 def show(name: str) -> None:
     """Draw the page of the workload called ``name``."""
     declared = workload(name)
@@ -113,8 +114,8 @@ def _set_up(state: PageState, run: Run | None) -> None:
                     f"about {formatting.duration(seconds)}" if seconds >= 1 else formatting.duration(seconds)
                 ).rstrip(".")
                 st.caption(f"{time} of measuring{cells}, plus start-up and compilation.", width="content")
-    if obstacle:
-        st.error(plain(obstacle), icon=":material/error:")
+    for said in filter(None, (obstacle, state.setback)):
+        st.error(plain(said), icon=":material/error:")
     if state.problem:
         st.button("Go on with the values shown", key=state.key("accept"), on_click=state.accept)
 
@@ -158,7 +159,8 @@ def _device(state: PageState) -> None:
 
 def _cancel(state: PageState) -> None:
     state.own_rerun()
-    server.engine().cancel(state.choice.run)
+    with trouble.kept():
+        server.engine().cancel(state.choice.run)
 
 
 # --- results ----------------------------------------------------------------------------------------------------------------------
@@ -198,7 +200,7 @@ def _results(state: PageState, run: Run | None, findings: Callable[[Results], No
         _foreign_label(found)
     if found is own and run is not None:
         key = state.key(f"pin {run.id}")
-        st.toggle("Keep this run", run.pinned, key=key, help=KEEP_HELP, on_change=lambda: server.store().pin(run.id, st.session_state[key]))
+        st.toggle("Keep this run", run.pinned, key=key, help=KEEP_HELP, on_change=_pin, args=(run.id, key))
     if findings is not None:
         findings(found)
     _findings(state, found)
@@ -209,6 +211,11 @@ def _where(found: Results) -> str:
     manifest = found.view.manifest
     kind = {"local": "Run of this machine", "recorded": "Recorded run", "imported": "Imported run"}[found.origin]
     return f"{kind}, {manifest.get('hardware', 'unknown hardware')}, {formatting.date(str(manifest.get('started_at', '')))}"
+
+
+def _pin(run_id: str, key: str) -> None:
+    with trouble.kept():
+        server.store().pin(run_id, st.session_state[key])
 
 
 def _ended(run: Run, found: Results) -> None:

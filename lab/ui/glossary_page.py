@@ -7,7 +7,7 @@ import streamlit as st
 
 from lab import glossary
 from lab.glossary import GROUPS, Term
-from lab.ui import shell
+from lab.ui import shell, trouble
 from lab.ui.text import plain
 from lab.ui.verdict_cards import badge_text
 from lab.ui.widgets import told, widget_key
@@ -21,6 +21,7 @@ BETTER = {"lower": "less is better", "higher": "more is better", "neither": ""}
 COMPARED = {"ratio": "ratio", "difference": "difference", "none": ""}
 
 
+@trouble.told()
 def show() -> None:
     """Draw the page."""
     shell.frame(TITLE)

@@ -10,7 +10,7 @@ from lab import formatting
 from lab.records import Estimate
 from lab.relevance import distinct_cells
 from lab.store import Run
-from lab.ui import results, server
+from lab.ui import results, server, trouble
 from lab.ui.figures import figures
 from lab.ui.page_state import PageState
 from lab.ui.text import plain
@@ -24,6 +24,7 @@ def panel(state: PageState) -> None:
     st.fragment(_panel, run_every=POLL_S)(state)
 
 
+@trouble.told_in_part()
 def _panel(state: PageState) -> None:
     server.engine().recover()  # a run of a process that died would else look active for ever
     run = server.store().run(state.choice.run)

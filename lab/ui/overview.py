@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from lab import formatting
-from lab.ui import board_data, results, server, shell
+from lab.ui import board_data, results, server, shell, trouble
 from lab.ui.claims_page import summary
 from lab.ui.text import plain
 from lab.ui.verdict_cards import counts, look
@@ -17,6 +17,7 @@ ANSWER = (
 )
 
 
+@trouble.told()
 def show() -> None:
     """Draw the overview."""
     shell.frame()

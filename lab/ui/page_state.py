@@ -14,12 +14,15 @@ import streamlit as st
 
 from lab import environment
 from lab.collection import origin
+from lab.database import StoreDamaged, StoreError
+from lab.jobs import QueueFull
 from lab.parameters import ParameterError, Parameters
-from lab.store import StoreError
 from lab.ui import choice as choices
 from lab.ui import results, server
 from lab.ui.choice import Choice
 from lab.workload import DeviceKind, Workload
+
+SESSION = "session"  # session key: a random name of this browser session, by which the engine counts its runs
 
 
 class PageState:
@@ -60,8 +63,13 @@ class PageState:
 
     @property
     def refusal(self) -> str:
-        """Why the last press of Run started nothing."""
+        """Why the last press of Run started nothing, and no other will before the reader changes something; "" where nothing does."""
         return st.session_state.get(self.key("refusal"), "")
+
+    @property
+    def setback(self) -> str:
+        """Why the last press of Run started nothing, where the next may: a full queue, a locked store; "" where nothing did."""
+        return st.session_state.get(self.key("setback"), "")
 
     # --- the address bar --------------------------------------------------------------------------------------------------
 
@@ -143,7 +151,7 @@ class PageState:
         """Show a run with its parameters, or with "" none."""
         try:
             self._take(self._of_run(reference) if reference else replace(self.choice, run=""))
-        except ParameterError as error:
+        except (ParameterError, StoreError) as error:
             st.session_state[self.key("refusal")] = str(error)
 
     def press_run(self) -> None:
@@ -155,6 +163,7 @@ class PageState:
         """Queue a run of the choice if Run was pressed. A second press before the page has answered the first is the same run."""
         if not st.session_state.pop(self.key("pressed"), False) or self.problem:
             return
+        st.session_state[self.key("setback")] = ""
         try:
             run_id = server.engine().submit(
                 self.workload.name,
@@ -162,8 +171,13 @@ class PageState:
                 self.choice.preset(self.workload, self.kind),
                 device=self.choice.device,
                 token=self._token(),
+                session=st.session_state.setdefault(SESSION, secrets.token_hex(16)),
             )
-        except (ParameterError, StoreError) as error:
+        except StoreDamaged:  # another is opened in its place, in which nothing can be started unasked
+            raise
+        except (QueueFull, StoreError) as error:
+            st.session_state[self.key("setback")] = str(error)
+        except ParameterError as error:
             st.session_state[self.key("refusal")] = str(error)
         else:
             self.choice = replace(self.choice, run=run_id)
@@ -184,3 +198,4 @@ class PageState:
         self.own_rerun()
         st.session_state[self.key("problem")] = ""
         st.session_state[self.key("refusal")] = ""
+        st.session_state[self.key("setback")] = ""

@@ -9,7 +9,7 @@ import streamlit as st
 
 from lab.listing import Filter, Listed
 from lab.store import ACTIVE
-from lab.ui import importing, live, results, run_actions, run_table, server, shell
+from lab.ui import importing, live, results, run_actions, run_table, server, shell, trouble
 from lab.ui.run_filters import clear, filters
 from lab.ui.run_query import TABS
 from lab.ui.runs_state import RunsState
@@ -26,6 +26,7 @@ SHOWN_ACTIVE = 5  # active runs told of one by one
 Seen = tuple[tuple[object, ...], ...]
 
 
+@trouble.told()
 def show() -> None:
     """Draw the page."""
     shell.frame(TITLE)
@@ -124,6 +125,7 @@ def _standing(state: RunsState, shown: Sequence[Listed]) -> None:
     st.fragment(_renewed, run_every=every)(state, _seen(shown, active))
 
 
+@trouble.told_in_part()
 def _renewed(state: RunsState, seen: Seen) -> None:
     server.engine().recover()
     wanted = state.wanted

@@ -14,10 +14,30 @@ from lab.workload import DeviceKind
 FACTS_SECONDS = 60  # how long device facts are kept: a GPU's other users come and go
 
 
-@st.cache_resource(show_spinner=False, on_release=lambda engine: engine.close())
+_given_up: list[Engine] = []  # their store can be used no more, and no other was opened yet
+
+
+def _usable(engine: Engine) -> bool:
+    """Whether the engine's store can still be used: asked whenever the engine is. Where it cannot, another is made in its place."""
+    if engine.store.fault:
+        _given_up.append(engine)
+        return False
+    return True
+
+
+@st.cache_resource(show_spinner=False, validate=_usable, on_release=lambda engine: engine.close())
 def engine() -> Engine:
-    """The engine of this server process, with a standby worker. It closes itself when the process ends, which stops the runs it owns."""
-    return Engine(Store(), standby=standby.wanted())
+    """The engine of this server process, with a standby worker. It closes itself when the process ends, which stops the runs it owns.
+
+    Raises StoreError when the store cannot be opened.
+    """
+    fault = ""
+    for old in _given_up:  # a cache forgets what is not valid without releasing it
+        old.close()
+        fault = old.store.fault
+    started = Engine(Store(fault=fault), standby=standby.wanted())
+    _given_up.clear()
+    return started
 
 
 def store() -> Store:

@@ -10,18 +10,28 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from lab.ui import server
+from lab.ui import server, trouble
 from lab.ui.text import plain
 from lab.workload import Workload, workloads
 
 NAME = "Efficiency Lab"
 GLOSSARY = "pages/glossary.py"
-# Two of Streamlit's choices cannot be read by everybody (contrast below WCAG's 4.5): white on a primary button where the accent is light,
-# and captions at 60 % of the text's strength.
+# What the theme (.streamlit/config.toml) cannot say. Some of Streamlit's colours cannot be read by everybody (contrast below WCAG's 4.5 for
+# text, 3 for the edge of a field): white on a primary button where the accent is light, captions at 60 % of the text's strength, the axes
+# of charts, the edges of fields. The anchors of headings would double the stops of whoever goes by keyboard, and lead nowhere new.
 STYLE = """<style>
 [data-testid="stBaseButton-primary"]:not(:disabled) :is(p, span) { color: light-dark(#FFFFFF, #11161D); }
 [data-testid="stCaptionContainer"] { opacity: 0.75; }
+[data-testid="stPlotlyChart"] :is(.xtick, .ytick, .cbaxis, .shape-label) text,
+[data-testid="stPlotlyChart"] :is(.xtitle, .ytitle, .cbtitle) { fill: light-dark(#4A5663, #C3CCD6) !important; }
+:is([data-testid="stTextInputRootElement"], [data-testid="stNumberInputContainer"]):not(:focus-within) {
+  border-color: light-dark(#808D9A, #75828F);
+}
+[data-testid="stHeaderActionElements"] { display: none; }
 [data-testid="stMainBlockContainer"] { padding-top: 4rem; }
+@media (prefers-reduced-motion: reduce) {
+  *, *::before, *::after { animation-duration: 1ms !important; animation-iteration-count: 1 !important; transition-duration: 1ms !important; }
+}
 </style>"""
 
 
@@ -39,8 +49,10 @@ def frame(title: str = "") -> None:
         st.caption("Reference")
         _links((("pages/device.py", "Device", "memory"), (GLOSSARY, "Glossary", "menu_book")))
         st.caption("Everything runs on this machine and stays on it.")
-        for notice in filter(None, (server.store().notice, server.store().retention_notice())):
+        notice = server.store().retention_notice()
+        if notice:
             st.warning(plain(notice), icon=":material/inventory_2:")
+    trouble.notices()
 
 
 def _links(targets: tuple[tuple[str, str, str], ...]) -> None:
