@@ -27,14 +27,20 @@ than an approximation. Where an interval is not symmetric on the scale of the co
   margin, says that the machine was another one, or that a changed parameter changes the baselines too. Then no raw time or joule of a
   technique is called different.
 - *Repeated runs.* With at least 3 runs of equal settings each run is one observation: t interval of the logs of the runs' values with
-  k − 1 degrees of freedom (never narrower than the widest run's own). That holds R and S, as far as the runs were independent of each
-  other. Where one side has them and the other is a single run, the spread of the one stands for both.
+  k − 1 degrees of freedom. That holds noise, R and S, as far as the runs were independent of each other. Where one side has them and
+  the other is a single run, the spread of the one stands for both.
 - With fewer than 2 unchanged implementations and no repeated runs S cannot be estimated: the interval is shown, no word is given.
 
 **Many at once.** All measurements of a comparison that get a word are one family: each is judged at 0.05 / (how many are undecided), and
 again as others are decided, until nothing changes. The first wrong decision would have to be made at 0.05 / (at least the number
 of those that can go wrong), so the whole family errs in at most 5 % of comparisons: Holm's procedure, whose argument needs no order of the
 p-values. A word is given where the interval at that level lies on one side of the practical margin.
+
+**What it comes to.** Simulated pairs of runs of equal settings (R 5 %, S 2 % standard deviation, 10 observations of 0.5 % noise): the
+runs' own intervals alone call some ratio different in all of them, this rule in none of 300; at a true change by a factor of 2 it
+sees some of 8 ratios in 72 % (3 unchanged implementations), 100 % (4). Fifteen pairs of real runs on two busy CPU cores: 37 of 265 ratios
+of equal arms have intervals that do not overlap as they should, none is called different. It assumes that S is alike for
+techniques and baselines: an arm that varies more from run to run than every baseline needs repeated runs.
 
 """
 

@@ -290,21 +290,28 @@ class _Both:
         return self.scale == "ratio"
 
     def move(self, between: tuple[Component, ...] = ()) -> Contrast:
-        """Second − first on the row's scale, with the error of each side's runs and ``between`` them."""
-        sides = [_side(qs, self.logarithmic) for qs in (self.ours, self.theirs)]
+        """Second − first on the row's scale, with the error of each side and ``between`` them.
+
+        What was learned rests on seeds, which repeated runs share: there the first run of a side speaks for all.
+        """
+        several = self.kind != "learned"
+        sides = [_side(qs if several else qs[:1], self.logarithmic) for qs in (self.ours, self.theirs)]
         components = list(between)
-        for index, (side, qs) in enumerate(zip(sides, (self.ours, self.theirs), strict=True)):
-            other = sides[1 - index]
-            own = _own(qs, self.logarithmic)
-            if self.kind != "learned" and isinstance(side, Repeated):
-                whole = side.component()
-                components.append(own if own is not None and own.error > whole.error else whole)
-            else:
-                components += [own] if own is not None else []
-                if self.kind != "learned" and isinstance(other, Repeated):
-                    components.append(other.component_of_one())
+        for side, other, qs in ((sides[0], sides[1], self.ours), (sides[1], sides[0], self.theirs)):
+            if isinstance(side, Repeated):
+                components.append(side.component())
+                continue
+            half = _half(qs[0], self.logarithmic)
+            components += [] if half is None else [Component.of_half_width(half, degrees_of_freedom(qs[0].n))]
+            components += [other.component_of_one()] if isinstance(other, Repeated) else []
         first, second = (side.mean if isinstance(side, Repeated) else side for side in sides)
         return Contrast(second - first, tuple(components))
+
+    @property
+    def same_seeds(self) -> bool:
+        """Whether both sides learned the very same: equal seeds, equal settings, nothing that depends on a clock."""
+        a, b = self.pair.first, self.pair.second
+        return self.kind == "learned" and (a.estimate.mean, a.low, a.high) == (b.estimate.mean, b.low, b.high)
 
     @property
     def repeated(self) -> bool:
@@ -315,16 +322,6 @@ class _Both:
 def _side(qs: Sequence[Quantity], logarithmic: bool) -> float | Repeated:
     scaled = [_scaled(q.estimate.mean, logarithmic) for q in qs]
     return repeated(scaled) if len(qs) >= MIN_RUNS else scaled[0]
-
-
-def _own(qs: Sequence[Quantity], logarithmic: bool) -> Component | None:
-    """The widest error that the runs of a side have of their own; None where none of them tells."""
-    found = [
-        Component.of_half_width(half, degrees_of_freedom(q.n))
-        for q in qs[: 1 if len(qs) < MIN_RUNS else None]
-        if (half := _half(q, logarithmic)) is not None
-    ]
-    return max(found, key=lambda component: component.error, default=None)
 
 
 def _half(q: Quantity, logarithmic: bool) -> float | None:
@@ -475,7 +472,9 @@ class _Judged:
         return ""
 
     def _question(self, item: _Both) -> Question | None:
-        if item.kind not in ("ratio", "raw", "learned") or not _present(item) or item.refusal or self._obstacle(item):
+        if item.kind not in ("ratio", "raw", "learned") or not _present(item) or item.refusal:
+            return None
+        if item.same_seeds or self._obstacle(item):
             return None
         margin = _margin(item)
         between = self._between(item)
@@ -502,6 +501,8 @@ class _Judged:
         if item.refusal:
             return row(REFUSED if item.kind != "listed" else "", item.refusal)
         change = _ends(item.move(self._between(item)), item.logarithmic)
+        if item.same_seeds:
+            return row(EQUAL, "the same seeds gave the same values", change)
         obstacle = self._obstacle(item)
         if obstacle:
             return row(NOT_DECIDED, obstacle, change)

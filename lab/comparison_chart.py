@@ -157,7 +157,7 @@ def _figure(lines: Sequence[_Line], title: str) -> go.Figure:
         side="top",
         title={"text": title},
         tickvals=ticks,
-        ticktext=[formatting.number(tick, 3) for tick in ticks],
+        ticktext=[f"{tick:,g}" for tick in ticks],
         tickangle=0,
         range=[math.log10(low), math.log10(high)],
         fixedrange=True,

@@ -17,6 +17,14 @@ from lab.records import RunView
 UNKNOWN = "not recorded"
 NONE = "none"
 ENDED = "finished"
+# Circumstances that seldom decide anything: lists may put them last.
+MINOR = frozenset(
+    {
+        *("GPU's serial number", "GPU's highest SM clock", "GPU's power limit", "MIG", "Clocks at the start", "Clocks at the end"),
+        *("Processor cores", "Processor caches", "Main memory", "System", "Format of the run", "Lab version", "How energy was measured"),
+        *(f"Version of {name}" for name in ("SciPy", "scikit-learn", "nvidia-ml-py", "streamlit", "cuDNN")),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ def parameters(views: Sequence[RunView]) -> Differences:
     rows = []
     for name, field in known.items():
         unit = f" {field.unit}" if field.unit else ""
-        rows.append(Difference(name, field.title, tuple(found[name] + unit for found in texts)))
+        rows.append(Difference(name, field.title, tuple(found[name].replace(",", ", ") + unit for found in texts)))
     return _split(rows)
 
 
@@ -71,7 +79,7 @@ def circumstances(view: RunView) -> dict[str, str]:
     found = {
         "Device": _text(manifest.get("device")),
         "GPU": _text(manifest.get("gpu") or NONE),
-        "GPU's serial identity": _text(gpu.get("uuid") or NONE),
+        "GPU's serial number": _shortened(gpu.get("uuid") or NONE, 12),
         "GPU's highest SM clock": _quantity(gpu.get("sm_clock_max_hz"), "Hz"),
         "GPU's power limit": _quantity(gpu.get("power_limit_w"), "W"),
         "MIG": _switch(gpu.get("mig")),
@@ -88,7 +96,7 @@ def circumstances(view: RunView) -> dict[str, str]:
     found |= {f"Version of {_package(name)}": _text(version or "not installed") for name, version in versions.items()}
     found |= {
         "Lab version": _text(manifest.get("lab_version")),
-        "Lab commit": _text(manifest.get("commit") or f"{UNKNOWN} ({manifest.get('commit_reason') or 'no reason given'})"),
+        "Lab commit": _commit(manifest),
         "Format of the run": _text(manifest.get("schema_version")),
         "Preset": _text(manifest.get("preset")),
         "How energy was measured": _text(manifest.get("energy_method")),
@@ -131,6 +139,19 @@ def _clocks(value: Any) -> str:
     limited = clocks.get("limited_by") or ()
     by = f", limited by {', '.join(map(str, limited))}" if isinstance(limited, list | tuple) and limited else ""
     return f"SM {_quantity(clocks.get('sm_clock_hz'), 'Hz')}, memory {_quantity(clocks.get('memory_clock_hz'), 'Hz')}{by}"
+
+
+def _commit(manifest: Mapping[str, Any]) -> str:
+    """The commit, short enough to be read, with whether the code had local changes."""
+    commit = str(manifest.get("commit") or "")
+    if not commit:
+        return f"{UNKNOWN} ({manifest.get('commit_reason') or 'no reason given'})"
+    clean = commit.removesuffix("-dirty")
+    return _shortened(clean, 12) + (" with local changes" if clean != commit else "")
+
+
+def _shortened(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[:characters]}…"
 
 
 def _switch(value: Any) -> str:

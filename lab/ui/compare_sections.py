@@ -29,16 +29,16 @@ from lab.comparison import (
     where,
 )
 from lab.matching import Quantity
-from lab.run_differences import Differences
+from lab.run_differences import MINOR, Difference, Differences
 from lab.ui import compare_data
 from lab.ui.text import plain
 from lab.ui.verdict_cards import COMPARISONS
 from lab.workload import Workload
 
 LETTERS = "ABCDEF"
-DISAGREEMENT = ("agree", "one is inconclusive", "disagree")
+DISAGREEMENT = ("agree", "differ, one being inconclusive", "disagree")
+ONE_RUN = "measured by one run alone"
 TABLE_HEIGHT = 460
-ROW_HEIGHT = 54  # two lines of text
 METHOD = """
 - **Which measurements are the same.** Protocol, arm, implementation, baseline, metric, dimensions, dtype, kind of device and the values of
   swept parameters agree. A parameter that has one value in each run, not the same, is what is being compared and does not keep
@@ -60,34 +60,56 @@ METHOD = """
 
 
 def differences(title: str, found: Differences) -> None:
+    """What differs in a table, what seldom matters folded away, and the names of everything that was found the same."""
     st.markdown(f"**{title}**")
-    if found.found:
-        columns = ["", *(LETTERS[place] for place in range(len(found.found[0].values)))]
-        rows = [(plain(row.title), *(plain(value) for value in row.values)) for row in found.found]
-        st.table(pd.DataFrame(rows, columns=columns), border="horizontal", hide_index=True, alt=f"{title} that differ between the runs")
+    major = [row for row in found.found if row.title not in MINOR]
+    minor = [row for row in found.found if row.title in MINOR]
+    _differing(title, major)
+    if minor:
+        with st.expander(f"{_counted(len(minor), 'more difference')}: {', '.join(row.title for row in minor)}"):
+            _differing(title, minor)
     if found.same:
         everything = "Everything else is the same" if found.found else "All the same"
         st.caption(plain(f"{everything}: {', '.join(found.same)}."))
 
 
+def _differing(title: str, rows: Sequence[Difference]) -> None:
+    if rows:
+        columns = ["", *(LETTERS[place] for place in range(len(rows[0].values)))]
+        cells = [(plain(row.title), *(plain(value) for value in row.values)) for row in rows]
+        st.table(pd.DataFrame(cells, columns=columns), border="horizontal", hide_index=True, alt=f"{title} that differ between the runs")
+
+
 def verdicts(found: Comparison) -> None:
+    """How often the runs agree, the claims on which they do not in full, the others folded away."""
     tally = Counter(_agreement(row) for row in found.verdicts)
-    st.markdown(plain(" · ".join(f"{tally[word]} {word}" for word in (*reversed(DISAGREEMENT), "measured by one run") if tally[word])))
-    letters = [LETTERS[place] for place in range(len(found.runs))]
-    rows = []
-    for row in found.verdicts:
+    st.markdown(f"**{plain(' · '.join(f'{tally[word]} {word}' for word in (*reversed(DISAGREEMENT), ONE_RUN) if tally[word]))}**")
+    differing = [row for row in found.verdicts if row.disagreement]
+    others = [row for row in found.verdicts if not row.disagreement]
+    if differing:
+        frame = _verdict_table(found, differing)
+        shown = frame.map(plain)
+        st.table(shown, border="horizontal", hide_index=True, alt="Claims on which the verdicts of the runs differ")
+    if others:
+        with st.expander(f"{_counted(len(others), 'verdict')} that agree or that one run alone has", icon=":material/check:"):
+            letters = [LETTERS[place] for place in range(len(found.runs))]
+            _dataframe(_verdict_table(found, others), "compare:verdicts", "Verdicts that do not differ", medium=("Claim", *letters))
+
+
+def _verdict_table(found: Comparison, rows: Sequence[VerdictRow]) -> pd.DataFrame:
+    places = range(len(found.runs))
+    cells = []
+    for row in rows:
         claim = claims()[row.claim_id]
-        cells = [_verdict_cell(row, place, claim.unit) for place in range(len(letters))]
         kind = f"{COMPARISONS[row.comparison]}, {row.protocol} protocol" if row.protocol else COMPARISONS[row.comparison]
-        rows.append((_agreement(row), claim.statement, claim.claimed_text, kind, *cells))
-    table = pd.DataFrame(rows, columns=["Runs", "Claim", "Claimed", "Comparison", *letters])
-    _dataframe(
-        table, "compare:verdicts", "Verdicts of each run on the same claims, disagreements first", medium=("Claim", "Comparison", *letters)
-    )
+        cells.append(
+            (_agreement(row), claim.statement, claim.claimed_text, kind, *(_verdict_cell(row, place, claim.unit) for place in places))
+        )
+    return pd.DataFrame(cells, columns=["Runs", "Claim", "Claimed", "Comparison", *(LETTERS[place] for place in places)])
 
 
 def _agreement(row: VerdictRow) -> str:
-    return "measured by one run" if sum(map(bool, row.words)) == 1 else DISAGREEMENT[row.disagreement]
+    return ONE_RUN if sum(map(bool, row.words)) == 1 else DISAGREEMENT[row.disagreement]
 
 
 def _verdict_cell(row: VerdictRow, place: int, unit: str) -> str:
@@ -359,8 +381,9 @@ def spread(found: Comparison, spread: Spread) -> None:
 
 
 def _dataframe(frame: pd.DataFrame, key: str, alt: str, medium: Sequence[str] = (), large: Sequence[str] = ()) -> None:
-    """A table of wrapped text, in full height up to ``TABLE_HEIGHT``."""
-    configured: dict[str, Any] = {name: st.column_config.TextColumn(width="medium") for name in medium}
-    configured |= {name: st.column_config.TextColumn(width="large") for name in large}
-    height = min(TABLE_HEIGHT, ROW_HEIGHT * len(frame) + 39)
-    st.dataframe(frame, key=key, hide_index=True, height=height, row_height=ROW_HEIGHT, column_config=configured, alt=alt)
+    """A table in full height up to ``TABLE_HEIGHT``, without columns that say nothing."""
+    frame = frame.drop(columns=[name for name in ("Where", "Why") if name in frame and (frame[name] == "–").all()])
+    configured: dict[str, Any] = {name: st.column_config.TextColumn(width="medium") for name in medium if name in frame}
+    configured |= {name: st.column_config.TextColumn(width="large") for name in large if name in frame}
+    height = min(TABLE_HEIGHT, 35 * (len(frame) + 1) + 3)
+    st.dataframe(frame, key=key, hide_index=True, height=height, column_config=configured, alt=alt)
