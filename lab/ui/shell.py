@@ -30,7 +30,9 @@ STYLE = """<style>
 [data-testid="stHeaderActionElements"] { display: none; }
 [data-testid="stMainBlockContainer"] { padding-top: 4rem; }
 @media (prefers-reduced-motion: reduce) {
-  *, *::before, *::after { animation-duration: 1ms !important; animation-iteration-count: 1 !important; transition-duration: 1ms !important; }
+  *, *::before, *::after {
+    animation-duration: 1ms !important; animation-iteration-count: 1 !important; transition-duration: 1ms !important;
+  }
 }
 </style>"""
 
