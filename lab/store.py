@@ -122,6 +122,10 @@ EVERYTHING = Filter()
 _REMOVABLE = "pinned = 0 AND status NOT IN ('queued', 'running')"  # as the index has it, or it would not be used
 
 
+class UnknownRun(ParameterError):
+    """There is no such run, or not any more."""
+
+
 @dataclass(frozen=True)
 class Event:
     """One line of a run's event log. ``kind`` is phase, progress, record, facts, data or end; ``body`` holds its other fields."""
@@ -578,8 +582,8 @@ def _max_runs() -> int:
     return int(text)
 
 
-def _unknown(run_id: str) -> ParameterError:
-    return ParameterError("run", run_id, "the id of a run of this lab", "is unknown")
+def _unknown(run_id: str) -> UnknownRun:
+    return UnknownRun("run", run_id, "the id of a run of this lab", "is unknown")
 
 
 def _hardware(manifest: Mapping[str, Any]) -> str:

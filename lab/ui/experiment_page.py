@@ -296,5 +296,6 @@ def _recent(state: PageState) -> None:
         return
     with st.expander("Other runs of this experiment on this machine", icon=":material/history:"):
         for run in runs:
-            label = f"{formatting.moment(run.created_at)} · {run.preset} · {run.device} · {run.status}"
+            named = f"{run.name} · " if run.name else ""
+            label = f"{named}{formatting.moment(run.created_at)} · {run.preset} · {run.device} · {run.status}"
             st.button(plain(label), key=state.key(f"open {run.id}"), type="tertiary", on_click=state.show_run, args=(run.id,))

@@ -9,7 +9,7 @@ import streamlit as st
 from lab import formatting
 from lab.records import Estimate
 from lab.relevance import distinct_cells
-from lab.store import Run
+from lab.store import Run, UnknownRun
 from lab.ui import results, server, trouble
 from lab.ui.figures import figures
 from lab.ui.page_state import PageState
@@ -27,7 +27,10 @@ def panel(state: PageState) -> None:
 @trouble.told_in_part()
 def _panel(state: PageState) -> None:
     server.engine().recover()  # a run of a process that died would else look active for ever
-    run = server.store().run(state.choice.run)
+    try:
+        run = server.store().run(state.choice.run)
+    except UnknownRun:  # ended and deleted elsewhere since the last look: the page says so
+        st.rerun()
     if not run.active:
         state.own_rerun()
         st.rerun()

@@ -9,7 +9,7 @@ import streamlit as st
 from lab import formatting
 from lab.comparison import MAX_RUNS
 from lab.parameters import ParameterError
-from lab.store import MAX_NAME, MAX_NOTE, StoreError
+from lab.store import MAX_NAME, MAX_NOTE, StoreError, UnknownRun
 from lab.ui import compare_query, results, server, shell
 from lab.ui.downloads import report_button
 from lab.ui.run_table import Row
@@ -115,6 +115,9 @@ def _describe(state: RunsState, opened: Dialog, row: Row) -> None:
         return
     try:
         server.store().describe(row.reference, name=name, note=note)
+    except UnknownRun:
+        st.error("The run is not there any more: it was deleted elsewhere.", icon=":material/error:")
+        return
     except (ParameterError, StoreError) as error:  # what was typed stays
         st.error(plain(str(error)), icon=":material/error:")
         return
@@ -143,6 +146,9 @@ def _each(state: RunsState, rows: Sequence[Row], action: Callable[[Row], None]) 
     for row in rows:
         try:
             action(row)
+        except UnknownRun:
+            results.forget(row.reference)
+            said.append(f"{row.title} is not there any more: it was deleted elsewhere.")
         except (ParameterError, StoreError) as error:
             said.append(str(error))
     state.say(said)

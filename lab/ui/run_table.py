@@ -171,13 +171,13 @@ def _frame(rows: Sequence[Row]) -> pd.DataFrame:
 def _columns(without: Sequence[str]) -> dict[str, Any]:
     config = st.column_config
     return {
-        "Run": config.TextColumn(width=160),
+        "Run": config.TextColumn(width=175),
         "Experiment": config.TextColumn(width=115),
         "Status": config.MultiselectColumn(
             width=105, options=[_status(name) for name in STATUS_MARKS], color=[STATUS_COLOURS[name] for name in STATUS_MARKS]
         ),
         "Verdicts": config.TextColumn(
-            width=300 if "Experiment" not in without else 415,
+            width=285 if "Experiment" not in without else 415,
             help="How often each verdict was reached, over all claims that the run speaks of.",
         ),
         "Picture": config.ImageColumn(width=140, help=PICTURE_HELP),

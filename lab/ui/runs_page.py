@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from lab.listing import Filter, Listed
+from lab.listing import Filter, Listed, Listing
 from lab.store import ACTIVE
 from lab.ui import importing, live, results, run_actions, run_table, server, shell, trouble
 from lab.ui.run_filters import clear, filters
-from lab.ui.run_query import TABS
+from lab.ui.run_query import TABS, Wanted
 from lab.ui.runs_state import RunsState
 from lab.ui.text import plain
 from lab.ui.widgets import told, widget_key
@@ -63,12 +63,14 @@ def _local(state: RunsState) -> None:
         return
     filters(state)
     wanted = state.wanted
-    found = server.store().listing(wanted.filter, wanted.order, PAGE_ROWS, (wanted.page - 1) * PAGE_ROWS)
+    found, page = _listing(wanted)
     _standing(state, found.rows)
+    if page < wanted.page:
+        st.caption(f"The list has no page {wanted.page:,}: this is its last one.")
     for sentence in state.said:
         st.warning(plain(sentence), icon=":material/warning:")
     if not found.rows:
-        _nothing_found(state, found.total)
+        _nothing_found(state)
         return
     above = st.container()
     with st.spinner("Reading what the runs found"):
@@ -78,8 +80,18 @@ def _local(state: RunsState) -> None:
     selected = [row for row in rows if row.reference in chosen]
     with above:
         run_actions.toolbar(state, selected)
-    _pages(state, found.total)
+    _pages(state, page, found.total)
     run_actions.dialog(state, rows)
+
+
+def _listing(wanted: Wanted) -> tuple[Listing, int]:
+    """The wanted page of the list, or the last one where it has become shorter, and the number of that page."""
+    store = server.store()
+    found = store.listing(wanted.filter, wanted.order, PAGE_ROWS, (wanted.page - 1) * PAGE_ROWS)
+    if found.rows or not found.total:
+        return found, wanted.page
+    last = math.ceil(found.total / PAGE_ROWS)
+    return store.listing(wanted.filter, wanted.order, PAGE_ROWS, (last - 1) * PAGE_ROWS), last
 
 
 def _nothing_yet() -> None:
@@ -93,26 +105,22 @@ def _nothing_yet() -> None:
             st.page_link(shell.page(workload), label=workload.title, icon=":material/experiment:")
 
 
-def _nothing_found(state: RunsState, total: int) -> None:
-    if total:
-        st.info(f"The list ends before this page: {total:,} runs match.", icon=":material/filter_alt_off:")
-        st.button("First page", key=state.key("first page"), on_click=state.want)
-    else:
-        st.info("No run matches these filters.", icon=":material/filter_alt_off:")
-        st.button("Clear the filters", key=state.key("clear"), on_click=clear, args=(state,))
+def _nothing_found(state: RunsState) -> None:
+    st.info("No run matches these filters.", icon=":material/filter_alt_off:")
+    st.button("Clear the filters", key=state.key("clear"), on_click=clear, args=(state,))
 
 
-def _pages(state: RunsState, total: int) -> None:
+def _pages(state: RunsState, page: int, total: int) -> None:
     count = math.ceil(total / PAGE_ROWS)
-    first = (state.wanted.page - 1) * PAGE_ROWS + 1
+    first = (page - 1) * PAGE_ROWS + 1
     last = min(first + PAGE_ROWS - 1, total)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption(
             "1 run" if total == 1 else f"Runs {first:,} to {last:,} of {total:,}" if count > 1 else f"{total:,} runs", width="content"
         )
         if count > 1:
-            key = widget_key(state.key("page"), state.wanted.page)
-            st.pagination(count, key=key, on_change=told(key, lambda page: state.want(page=page)))
+            key = widget_key(state.key("page"), page)
+            st.pagination(count, key=key, on_change=told(key, lambda chosen: state.want(page=chosen)))
 
 
 # --- while something is active ------------------------------------------------------------------------------------------------------
@@ -128,10 +136,8 @@ def _standing(state: RunsState, shown: Sequence[Listed]) -> None:
 @trouble.told_in_part()
 def _renewed(state: RunsState, seen: Seen) -> None:
     server.engine().recover()
-    wanted = state.wanted
     active = _active()
-    found = server.store().listing(wanted.filter, wanted.order, PAGE_ROWS, (wanted.page - 1) * PAGE_ROWS).rows
-    now = _seen(found, active)
+    now = _seen(_listing(state.wanted)[0].rows, active)
     if now != seen and state.dialog is None:
         # Rows must not move under the hand of somebody who selects.
         if not state.selected or {row[0] for row in now} == {row[0] for row in seen}:
