@@ -6,9 +6,10 @@ A *finding* is one verdict of one run. Findings on one claim and comparison are 
 
 1. measured before not measured;
 2. the protocol that the comparison is about: the published one as published, the sound one best against best;
-3. a run that finished before one that ended early;
-4. the newest run;
-5. within a run, the order in which its experiment gives them (its main setting first).
+3. a recorded run or one of this machine before an imported one, which nobody here has measured;
+4. a run that finished before one that ended early;
+5. the newest run;
+6. within a run, the order in which its experiment gives them (its main setting first).
 
 The rule looks at no value and no verdict word, so it cannot choose the result that pleases. Nothing is averaged over runs, and a table is
 judged by one run as a whole, as its intervals are adjusted for the cells of that run. Findings that do not lead stay in the row;
@@ -261,10 +262,11 @@ def _standing(comparison: Comparison, found: Sequence[Finding], experiment: Work
     return Standing(comparison, (), NO_EXPERIMENT if experiment is None else f"No run of “{experiment.title}” is among this evidence.")
 
 
-def _precedence(finding: Finding, comparison: Comparison) -> tuple[bool, bool, bool, float, str]:
+def _precedence(finding: Finding, comparison: Comparison) -> tuple[bool, bool, bool, bool, float, str]:
     """The rule of the module's docstring as a sort key; the reference only makes the order of runs of one moment the same every time."""
     other_protocol = finding.verdict.protocol != LEADING_PROTOCOL[comparison]
-    return (not finding.measured, other_protocol, not finding.run.finished, finding.run.age_key, finding.run.reference)
+    run = finding.run
+    return (not finding.measured, other_protocol, origin(run.reference) == "imported", not run.finished, run.age_key, run.reference)
 
 
 # --- in one sentence ------------------------------------------------------------------------------------------------------------

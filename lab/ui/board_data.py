@@ -9,19 +9,19 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from lab import board, board_csv, forest, recordings
+from lab import board, board_csv, collection, forest, recordings
 from lab.board import JudgedRun, Row
 from lab.board_query import BoardQuery, EvidenceKind
 from lab.export import RecordedError
+from lab.imports import Imports
 from lab.listing import Filter
 from lab.parameters import ParameterError
-from lab.store import ACTIVE
 from lab.summary import summarise
 from lab.ui import results, server
 from lab.verdicts import Evidence, verdicts
 from lab.workload import experiments
 
-LATEST_RUNS = 20  # of this machine that are asked: further ones stand on the page "Runs"
+LATEST_RUNS = 20  # of this machine, and as many imported ones, that are asked: further ones stand on the page "Runs"
 ENDED = ("finished", "cancelled", "failed", "interrupted")
 KEPT_RUNS = 256  # verdicts take little room
 
@@ -68,6 +68,9 @@ def _references(kind: EvidenceKind) -> tuple[str, ...]:
     if kind != "recorded":
         listing = server.store().listing(Filter(workloads=tuple(experiments()), statuses=ENDED), limit=LATEST_RUNS)
         found += [run.id for run in listing.rows]
+    if kind == "all":
+        imported = [run for run in Imports(server.store().home).all() if not run.problem and run.workload in experiments()]
+        found += [run.reference for run in sorted(imported, key=lambda run: run.imported_at, reverse=True)[:LATEST_RUNS]]
     return tuple(found)
 
 
@@ -85,12 +88,11 @@ def _board(references: tuple[str, ...]) -> Board:
 
 @st.cache_resource(show_spinner=False, max_entries=KEPT_RUNS)
 def _judged(reference: str) -> JudgedRun:
-    if board.origin(reference) != "local":
+    if collection.origin(reference) == "recorded":
         found = results.of(reference)
         return JudgedRun.of(reference, found.view, found.verdicts)
     # Not through lab.ui.results, which keeps all records of a run and would lose those of the runs that are being watched.
-    view = server.store().view(reference)
-    assert view.status not in ACTIVE
+    view = collection.view(server.store(), reference)
     judged = verdicts(view.workload, summarise(view.workload, view.plan, view.records), Evidence.from_manifest(view.manifest))
     return JudgedRun.of(reference, view, judged)
 

@@ -43,8 +43,8 @@ MARKERS = (
 TABLE_HEIGHT = 560
 RULE = (
     "Where several verdicts speak of one claim and comparison, the first by this rule leads: measured before not measured; the published "
-    "protocol as published, the sound one best against best; finished runs before those ended early; the newest. The rule looks at no "
-    "value. Other verdicts stand beside it under “Other verdicts” and in the claim's evidence."
+    "protocol as published, the sound one best against best; imported runs last; finished runs before those ended early; the newest. The "
+    "rule looks at no value. Other verdicts stand beside it under “Other verdicts” and in the claim's evidence."
 )
 
 

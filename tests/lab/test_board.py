@@ -86,13 +86,14 @@ def test_the_rule_in_its_order(comparison: str) -> None:
         run(verdict("contradicted", wanted, comparison), reference="5", started_at="2026-01-05T00:00:00Z"),
         run(verdict("reproduced", wanted, comparison), reference="4", started_at="2026-01-04T00:00:00Z"),
         run(verdict("inconclusive", wanted, comparison), reference="3", started_at="2026-01-30T00:00:00Z", finished=False),
+        run(verdict("no difference", wanted, comparison), reference="imported/3", started_at="2026-01-30T12:00:00Z"),
         run(verdict("larger than claimed", other, comparison), reference="2", started_at="2026-01-31T00:00:00Z"),
         run(verdict("not measured", wanted, comparison), reference="1", started_at="2026-02-01T00:00:00Z"),
     ]
-    for order in ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 4, 0, 3, 1]):
+    for order in ([0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [2, 4, 0, 5, 3, 1]):
         found = row(*(runs[place] for place in order))
         standing = found.published if comparison == "published" else found.best
-        assert [finding.run.reference for finding in standing.findings] == ["5", "4", "3", "2", "1"]
+        assert [finding.run.reference for finding in standing.findings] == ["5", "4", "3", "imported/3", "2", "1"]
 
 
 def test_within_a_run_the_order_of_the_experiment_decides() -> None:
@@ -207,7 +208,7 @@ def test_larger_than_claimed_is_called_worse_where_a_drawback_was_claimed() -> N
         False,
     ]
     found = run(verdict("larger than claimed", claim="ssa-speedup-1024"), verdict("larger than claimed"))
-    assert "of these 2, 1 is more of a drawback" in board.larger_for_worse(board.board([found], EXPERIMENTS))
+    assert "1 of these 2 is worse for the technique" in board.larger_for_worse(board.board([found], EXPERIMENTS))
     assert board.larger_for_worse(board.board([run(verdict("larger than claimed"))], EXPERIMENTS)) == ""
 
 
