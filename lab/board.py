@@ -323,5 +323,6 @@ def larger_for_worse(rows: Iterable[Row]) -> str:
     if not worse:
         return ""
     return (
-        f"“Larger than claimed” is not always better: of these {len(larger)}, {worse} {'is' if worse == 1 else 'are'} more of a drawback."
+        f"“Larger than claimed” is not always better: {worse} of these {len(larger)} {'is' if worse == 1 else 'are'} "
+        "worse for the technique (a larger slow-down, error or threshold)."
     )
