@@ -222,8 +222,8 @@ def _explained(error: sqlite3.Error, path: Path) -> StoreError | None:
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # the rest of the code tells finer differences
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return StoreBusy(
-                f"{path} is locked by another program, which did not let go of it for {BUSY_TIMEOUT_S:g} s; "
-                "close what has it open (a database viewer, another copy of the lab) and try again. Nothing is lost meanwhile"
+                f"{path} is locked by another program (a database viewer, another copy of the lab), which has not let go of it for "
+                f"{BUSY_TIMEOUT_S:g} s; close that program or wait for it, then try again"
             )
         case sqlite3.SQLITE_FULL:
             return StoreFull(f"{path} cannot grow ({error}): make room on the disk and try again")

@@ -271,10 +271,11 @@ class Engine:
         """Work a run to its end and write that down; with an ``ending``, only the latter."""
         try:
             ending = ending or self._work(run_id, task.declaration, task.plan, task.locks)
+        except StoreError as error:
+            ending = Ending("failed", DISK_FULL if isinstance(error, StoreFull) else str(error))
         except Exception as error:  # a run must never stay "running" because its supervisor failed
             traceback.print_exc()
-            full = isinstance(error, StoreFull)
-            ending = Ending("failed", DISK_FULL if full else f"the lab failed to run it: {type(error).__name__}: {error}")
+            ending = Ending("failed", f"the lab failed to run it: {type(error).__name__}: {error}")
         with contextlib.suppress(StoreDamaged):  # it cannot be written down any more; what was measured is in the run's folder
             self._patiently(lambda: self._conclude(run_id, ending), StoreBusy, StoreFull)
         self._news.set()

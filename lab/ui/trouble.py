@@ -22,7 +22,7 @@ from lab.ui import server
 from lab.ui.text import plain
 
 RETRY_S = 2.0
-AGAIN = "This page goes on by itself as soon as that is over."
+AGAIN = "This page goes on by itself as soon as it can."
 REFUSED, REOPENED, READ = "trouble:refused", "trouble:reopened", "trouble:read"  # session keys
 
 
