@@ -5,6 +5,6 @@
 No Streamlit and no torch in here: the pages and the command line make the same file.
 """
 
-from lab.report.composition import ENDINGS, Subject, check, document, write
+from lab.report.composition import ENDINGS, MAX_RUNS, Subject, check, document, write
 
-__all__ = ["ENDINGS", "Subject", "check", "document", "write"]
+__all__ = ["ENDINGS", "MAX_RUNS", "Subject", "check", "document", "write"]

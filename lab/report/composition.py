@@ -37,6 +37,7 @@ from lab.verdicts import Evidence, verdicts
 from lab.workload import Workload
 
 ENDINGS = (".html", ".htm")
+MAX_RUNS = 20  # in one report: each adds half a megabyte and a second
 _TEMPLATE = Path(__file__).with_name("template")
 
 
@@ -164,9 +165,11 @@ class _Section:
 
 
 def check(references: Sequence[str]) -> None:
-    """Raise ParameterError for no run at all and for a run that is named twice."""
+    """Raise ParameterError for no run at all, for more than a file should hold, and for a run that is named twice."""
     if not references:
-        raise ParameterError("run", "", "one or several runs", "is missing")
+        raise ParameterError("run", "", f"1 to {MAX_RUNS} runs", "is missing")
+    if len(references) > MAX_RUNS:
+        raise ParameterError("run", f"{len(references)} runs", f"1 to {MAX_RUNS} runs", "are too many for one report")
     for place, reference in enumerate(references):
         if reference in references[:place]:
             raise ParameterError("run", reference, "each run once", "is given twice")
@@ -175,7 +178,7 @@ def check(references: Sequence[str]) -> None:
 def document(subjects: Sequence[Subject]) -> bytes:
     """The report on one or several runs, in the order given, as UTF-8; the same runs give the same bytes.
 
-    Raises ParameterError for no run at all and for a run given twice.
+    Raises ParameterError as :func:`check` does.
     """
     check([subject.reference for subject in subjects])
     sections = [_Section(f"run-{place}", subject) for place, subject in enumerate(subjects, start=1)]

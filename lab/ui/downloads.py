@@ -22,6 +22,10 @@ WHAT = {
     "manifest.json": "Manifest",
     "run.json": "Everything",
 }
+REPORT_HELP = (
+    "One file with verdicts, charts that zoom, method, environment and all data, to read offline, print or attach to a review. "
+    f"It holds at most {report.MAX_RUNS} runs."
+)
 ORIGINS: Mapping[Origin, str] = {
     "local": "This run, on this machine",
     "imported": "This imported run, on this machine",
@@ -32,7 +36,7 @@ ORIGINS: Mapping[Origin, str] = {
 def downloads(found: Results, key: str) -> None:
     """A button for each file; ``key`` tells those of one run from another's."""
     with st.container(horizontal=True):
-        report_button([found.reference], key)
+        report_button([found.reference], key, primary=True)
         for file, label in WHAT.items():
             ending = file.rpartition(".")[2]
             st.download_button(
@@ -46,7 +50,7 @@ def downloads(found: Results, key: str) -> None:
             )
 
 
-def report_button(references: Sequence[str], key: str) -> None:
+def report_button(references: Sequence[str], key: str, *, primary: bool = False) -> None:
     """A button for one HTML report on one or several runs that have ended; it is made when the button is pressed."""
     store = server.store()
 
@@ -61,11 +65,11 @@ def report_button(references: Sequence[str], key: str) -> None:
         f"efficiency-lab-{name}.html",
         "text/html",
         key=f"{key}:report",
-        help="One file with verdicts, charts that zoom, method, environment and all data, to read offline, print or attach to a review.",
+        help=REPORT_HELP,
         on_click="ignore",
-        type="primary",
+        type="primary" if primary else "secondary",
         icon=":material/description:",
-        disabled=not references,
+        disabled=not 1 <= len(references) <= report.MAX_RUNS,
     )
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from lab import recordings, report
+from lab.__main__ import main
 from lab.jobs import Engine
 from lab.store import Store
 from lab.workload import workload
@@ -292,3 +294,61 @@ def test_export_of_a_run_whose_command_line_was_killed_says_that_it_was_interrup
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["status"] == "interrupted"
     assert records_of(tmp_path / "out")
+
+
+# --- report -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("runs", "out", "line"),
+    [
+        (["20260131-174502-aaaaaa"], "report.html", "run: '20260131-174502-aaaaaa' is unknown"),
+        (["recorded/activations/nowhere"], "report.html", "run: 'recorded/activations/nowhere' is not recorded; allowed: one of recorded/"),
+        (["imported/0123456789ab"], "report.html", "run: 'imported/0123456789ab' is unknown"),
+        (["x\n"], "report.html", "run: 'x�' is unknown"),
+        (["recorded/calibration/h200"] * 2, "report.html", "run: 'recorded/calibration/h200' is given twice; allowed: each run once"),
+        (["recorded/calibration/h200"], "", "argument --out: is empty; allowed: a file that can be written"),
+        (["recorded/calibration/h200"], "report.pdf", "out: '{}' has another ending; allowed: a file that can be written, called ….html"),
+        (["recorded/calibration/h200"], "folder.html", "out: '{}' is a folder; allowed: a file that can be written"),
+        (["recorded/calibration/h200"], "file/report.html", "out: '{}' cannot be written: "),
+        (["recorded/calibration/h200"], "/proc/report.html", "out: '/proc/report.html' cannot be written ("),
+        ([], "report.html", "the following arguments are required: RUN_ID"),
+    ],
+)
+def test_a_report_that_cannot_be_made_is_one_line_and_no_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, runs: list[str], out: str, line: str
+) -> None:
+    (tmp_path / "folder.html").mkdir()
+    (tmp_path / "file").write_text("before")
+    path = str(tmp_path / out) if out else out
+    before = sorted(tmp_path.iterdir())
+    try:
+        status = main(["report", *runs, "--out", path])
+    except SystemExit as wrong_usage:
+        status = int(str(wrong_usage.code))
+    shown = capsys.readouterr()
+    assert (status, shown.out) == (2, "")
+    assert shown.err.count("\n") == 1
+    assert shown.err.startswith(line.format(path[:57] + "…" if len(path) > 60 else path))
+    assert [found for found in sorted(tmp_path.iterdir()) if found.name != "home"] == before
+
+
+def test_report_writes_the_same_file_as_the_page_offers(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("an older one")
+    done = lab("report", "recorded/calibration/h200", "--out", str(tmp_path / "report.html"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    view = recordings.recording("recorded/calibration/h200").view()
+    assert (tmp_path / "report.html").read_bytes() == report.document([report.Subject("recorded/calibration/h200", view)])
+
+
+def test_a_run_that_has_not_ended_has_no_report_yet(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, store: Store, engine: Engine, submit: Callable[..., str], until: Until
+) -> None:
+    run_id = submit(ending="hang")
+    until(lambda: store.run(run_id).status == "running")
+    assert main(["report", run_id, "--out", str(tmp_path / "report.html")]) == 2
+    assert capsys.readouterr().err == f"run: '{run_id}' is still running; allowed: runs that have ended\n"
+    engine.cancel(run_id)
+    engine.wait(run_id)
+    assert main(["report", run_id, "--out", str(tmp_path / "report.html")]) == 0
+    assert "The run ended early: it was cancelled." in (tmp_path / "report.html").read_text()
