@@ -50,7 +50,7 @@ class Limits:
     unpacked_bytes: int = 32 << 20
     manifest_bytes: int = 256 << 10
     records: int = 50_000
-    cpu_s: int = 30
+    cpu_s: int = 20
     memory_bytes: int = 4 << 30
     runs: int = 200
 
@@ -120,8 +120,11 @@ def check_apart(files: Mapping[str, bytes], limits: Limits) -> dict[str, bytes]:
         raise too_long from None
     if ended.returncode == REFUSED:
         raise ImportRefused(ended.stdout.decode("utf-8", "replace"))
-    if ended.returncode:
+    if ended.returncode < 0:  # ended by the system
         raise too_long
+    if ended.returncode:
+        sys.stderr.write(ended.stderr.decode("utf-8", "replace"))
+        raise ImportRefused(f"the run could not be checked (exit status {ended.returncode}); the log of the lab says why")
     return _unpacked(ended.stdout)
 
 

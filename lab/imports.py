@@ -188,7 +188,8 @@ class Imports:
 
     def _known(self, text: str) -> str:
         found = text.removeprefix(PREFIX)
-        if not re.fullmatch(ID_PATTERN, found) or not (self.folder / found).is_dir():
+        folder = self.folder / found
+        if not re.fullmatch(ID_PATTERN, found) or folder.is_symlink() or not folder.is_dir():
             raise ParameterError("run", text, "a run that was imported here", "is unknown")
         return found
 
