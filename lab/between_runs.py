@@ -39,7 +39,7 @@ p-values. A word is given where the interval at that level lies on one side of t
 **What it comes to.** Simulated pairs of runs of equal settings (R 5 %, S 2 % standard deviation, 10 observations of 0.5 % noise): the
 runs' own intervals alone call some ratio different in all of them, this rule in none of 300; at a true change by a factor of 2 it
 sees some of 8 ratios in 72 % (3 unchanged implementations), 100 % (4). Fifteen pairs of real runs on two busy CPU cores: 37 of 265 ratios
-of equal arms have intervals that do not overlap as they should, none is called different. It assumes that S is alike for
+have combined intervals that exclude 1, none is called different. It assumes that S is alike for
 techniques and baselines: an arm that varies more from run to run than every baseline needs repeated runs.
 
 """
