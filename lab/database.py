@@ -223,7 +223,7 @@ def _explained(error: sqlite3.Error, path: Path) -> StoreError | None:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return StoreBusy(
                 f"{path} is locked by another program (a database viewer, another copy of the lab), which has not let go of it for "
-                f"{BUSY_TIMEOUT_S:g} s; close that program or wait for it, then try again"
+                f"{BUSY_TIMEOUT_S:g} s; close that program or wait for it"
             )
         case sqlite3.SQLITE_FULL:
             return StoreFull(f"{path} cannot grow ({error}): make room on the disk and try again")

@@ -114,7 +114,7 @@ def _set_up(state: PageState, run: Run | None) -> None:
                     f"about {formatting.duration(seconds)}" if seconds >= 1 else formatting.duration(seconds)
                 ).rstrip(".")
                 st.caption(f"{time} of measuring{cells}, plus start-up and compilation.", width="content")
-    for said in filter(None, (obstacle, formatting.sentence(state.setback))):
+    for said in filter(None, (obstacle, state.setback)):
         st.error(plain(said), icon=":material/error:")
     if state.problem:
         st.button("Go on with the values shown", key=state.key("accept"), on_click=state.accept)

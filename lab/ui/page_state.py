@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from lab import environment
+from lab import environment, formatting
 from lab.collection import origin
 from lab.database import StoreDamaged, StoreError
 from lab.jobs import QueueFull
@@ -175,8 +175,10 @@ class PageState:
             )
         except StoreDamaged:  # another is opened in its place, in which nothing can be started unasked
             raise
-        except (QueueFull, StoreError) as error:
-            st.session_state[self.key("setback")] = str(error)
+        except QueueFull as error:
+            st.session_state[self.key("setback")] = formatting.sentence(str(error))
+        except StoreError as error:
+            st.session_state[self.key("setback")] = f"{formatting.sentence(str(error))} Nothing was started."
         except ParameterError as error:
             st.session_state[self.key("refusal")] = str(error)
         else:
