@@ -112,7 +112,7 @@ def _compared(view: RunView, pair: Estimate, metric: Metric, ratios: Sequence[fl
         arm, baseline = f"{arm} {implementation}", f"{baseline} {against}"
     else:
         baseline = f"{baseline}, {implementation}"
-    span = formatting.interval(min(ratios), max(ratios), "x")
+    span = _span(min(ratios), max(ratios), "x")
     heights = tuple(0.5 + min(max(math.log(ratio, FACTOR), -1.0), 1.0) / 2 for ratio in _thinned(ratios))
     return Sparkline(heights, True, f"{metric.title}: {arm} against {baseline}, {span}")
 
@@ -132,8 +132,11 @@ def _alone(view: RunView, metric: Metric, record: Record, values: Sequence[float
     low, high = min(values), max(values)
     heights = tuple((value - low) / (high - low) if high > low else 0.5 for value in _thinned(values))
     arm = formatting.labelled(record.arm, view.workload.labels)
-    span = formatting.interval(low, high, metric.unit) if high > low else formatting.quantity(low, metric.unit)
-    return Sparkline(heights, False, f"{metric.title}: {arm}, {span} (scale of its own)")
+    return Sparkline(heights, False, f"{metric.title}: {arm}, {_span(low, high, metric.unit)} (scale of its own)")
+
+
+def _span(low: float, high: float, unit: str) -> str:
+    return formatting.interval(low, high, unit) if high > low else formatting.quantity(low, unit)
 
 
 def _thinned(values: Sequence[float]) -> list[float]:

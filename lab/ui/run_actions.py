@@ -29,13 +29,13 @@ def toolbar(state: RunsState, rows: Sequence[Row]) -> None:
     active = [row for row in rows if row.active]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _look(state, rows)
-        _button(state, "Name and note", "edit", not one, lambda: state.open("describe", _references(rows)))
+        _button(state, "Name and note", "edit", not one, lambda: state.open(Dialog("describe", tuple(rows))))
         if rows and all(row.kept for row in rows):
             _button(state, "Keep no longer", "keep_off", none, lambda: _keep(state, rows, False), KEEP_HELP)
         else:
             _button(state, "Keep", "keep", none, lambda: _keep(state, rows, True), KEEP_HELP)
         _button(state, "Cancel", "stop", not active, lambda: _cancel(state, active))
-        _button(state, "Delete", "delete", none, lambda: state.open("delete", _references(rows)))
+        _button(state, "Delete", "delete", none, lambda: state.open(Dialog("delete", tuple(rows))))
     st.caption(_selected(rows))
 
 
@@ -67,21 +67,17 @@ def _page(row: Row) -> tuple[str, dict[str, str]]:
     return (page, query) if shell.exists(page) else ("", {})
 
 
-def dialog(state: RunsState, rows: Sequence[Row]) -> None:
-    """Draw the dialog that is open, if one is. ``rows``: what is known of the runs of this page."""
+def dialog(state: RunsState) -> None:
+    """Draw the dialog that is open, if one is."""
     opened = state.dialog
     if opened is None:
         return
-    about = [row for row in rows if row.reference in opened.references]
-    if not about:  # gone since
-        state.close()
-    elif opened.purpose == "delete":
-        st.dialog(f"Delete {_runs(len(about))}?", on_dismiss=state.close)(_delete)(state, opened, about)
-    else:
-        st.dialog("Name and note", on_dismiss=state.close)(_describe)(state, opened, about[0])
+    title, content = ("Name and note", _describe) if opened.purpose == "describe" else (f"Delete {_runs(len(opened.rows))}?", _delete)
+    st.dialog(title, on_dismiss=state.close)(content)(state, opened)
 
 
-def _delete(state: RunsState, opened: Dialog, rows: Sequence[Row]) -> None:
+def _delete(state: RunsState, opened: Dialog) -> None:
+    rows = opened.rows
     st.markdown("\n".join(f"- **{plain(row.title)}**: {plain(_what(row))}" for row in rows[:NAMED]))
     if len(rows) > NAMED:
         st.markdown(f"and {_runs(len(rows) - NAMED)} more")
@@ -104,7 +100,8 @@ def _delete(state: RunsState, opened: Dialog, rows: Sequence[Row]) -> None:
         st.rerun()
 
 
-def _describe(state: RunsState, opened: Dialog, row: Row) -> None:
+def _describe(state: RunsState, opened: Dialog) -> None:
+    (row,) = opened.rows
     with st.form(state.key("description"), border=False):
         name = st.text_input(
             "Name", row.name, max_chars=MAX_NAME, placeholder=row.reference, help="Instead of the id, wherever runs are listed."

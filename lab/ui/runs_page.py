@@ -45,6 +45,7 @@ def show() -> None:
     if local.open:
         with local:
             _local(state)
+            run_actions.dialog(state)
     elif recorded.open:
         with recorded:
             _recorded(state)
@@ -81,7 +82,6 @@ def _local(state: RunsState) -> None:
     with above:
         run_actions.toolbar(state, selected)
     _pages(state, page, found.total)
-    run_actions.dialog(state, rows)
 
 
 def _listing(wanted: Wanted) -> tuple[Listing, int]:

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
 from lab.ui import run_query
 from lab.ui.run_query import Wanted
+from lab.ui.run_table import Row
 from lab.workload import workloads
 
 
 @dataclass(frozen=True)
 class Dialog:
-    """An open dialog: what it is for ("delete", "describe") and the runs that it is about."""
+    """An open dialog: what it is for and the runs that it is about, as they were when it was opened."""
 
-    purpose: str
-    references: tuple[str, ...]
+    purpose: Literal["delete", "describe"]
+    rows: tuple[Row, ...]
 
 
 class RunsState:
@@ -62,7 +63,8 @@ class RunsState:
         """Take what is wanted from the address bar where that says something new."""
         if st.session_state.pop(self.key("own"), False):
             return
-        self._set("dialog", None)  # somebody came back to the page: a question of before is no longer asked
+        if self._left():  # a question of before is no longer asked
+            self._set("dialog", None)
         query = {name: st.query_params.get_all(name) for name in st.query_params}
         first = self.key("wanted") not in st.session_state
         if not first and (not query or query == self._get("written", None)):
@@ -70,6 +72,11 @@ class RunsState:
         wanted, problem = run_query.read(query, workloads())
         self._set("wanted", wanted)
         self._set("problem", str(problem or ""))
+
+    def _left(self) -> bool:
+        """Whether the reader was on another page since: the widgets of a page that is left are forgotten."""
+        name = self.key("tab")
+        return f"{name}#{st.session_state.get(f'{name} version', 0)}" not in st.session_state
 
     def write_address(self) -> None:
         """Make the address bar say what the page shows. A refused address stays until the reader changes something."""
@@ -103,11 +110,11 @@ class RunsState:
         self.own_rerun()
         self._set("said", [])
 
-    def open(self, purpose: str, references: Sequence[str]) -> None:
+    def open(self, dialog: Dialog) -> None:
         """Open a dialog."""
         self.own_rerun()
         self._set("said", [])
-        self._set("dialog", Dialog(purpose, tuple(references)))
+        self._set("dialog", dialog)
 
     def close(self) -> None:
         """Close the dialog."""
