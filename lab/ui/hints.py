@@ -11,11 +11,11 @@ import streamlit as st
 from lab.ui import server
 
 EXPERIMENT = (
-    "**New here?** The lines above say what a recorded run found. To measure it on this machine, leave the preset at Quick and press Run; "
-    "verdicts, charts and files follow below. A question mark explains each setting."
+    "**New here?** The lines above say what was found; the evidence follows below the settings. Press Run to measure it on this machine. "
+    "Each question mark explains a setting."
 )
 OVERVIEW = (
-    "**New here?** Claims shows every claim with its verdict in one table. An experiment's page shows the evidence behind it, and runs it "
+    "**New here?** Claims lists every claim with its verdicts. The page of an experiment shows the evidence behind them, and measures it "
     "on your own machine in about a minute."
 )
 DEVICE = "**New here?** This page says what this machine can measure. A calibration tells how far its figures can be trusted."
@@ -26,9 +26,10 @@ def hint(kind: str, text: str, *, about_running: bool = False) -> None:
     key = f"hint:{kind}"
     if st.session_state.get(f"{key}:dismissed") or (about_running and server.store().runs(1)):
         return
-    with st.container(border=True, horizontal=True, vertical_alignment="center", key=key):
-        st.markdown(text, width="stretch")
-        st.button("Got it", key=f"{key}:dismiss", icon=":material/close:", type="tertiary", on_click=_dismiss, args=(key,))
+    with st.container(border=True):
+        said, button = st.columns([7, 1], vertical_alignment="center")
+        said.markdown(text)
+        button.button("Got it", key=f"{key}:dismiss", icon=":material/close:", type="tertiary", on_click=_dismiss, args=(key,))
 
 
 def _dismiss(key: str) -> None:

@@ -68,11 +68,12 @@ def answer(found: Sequence[Verdict], where: str) -> None:
     by_claim = _by_claim(found)
     leading = next((claim_id for claim_id, rows in by_claim.items() if _judged(rows) and claims()[claim_id].table not in by_claim), "")
     if leading:
-        said = f"**{plain(claims()[leading].statement)}**, {_in_a_line(claims()[leading], by_claim[leading], NEW_LINE)}"
+        found_out = _in_a_line(claims()[leading], by_claim[leading])
+        said = f"**{plain(claims()[leading].statement)}**, {_claimed(claims()[leading])}.{NEW_LINE}{found_out[0].upper()}{found_out[1:]}"
     else:
         said = f"**No claim could be judged.** {plain(found[0].reason)}"
     total = sum(count for _, count in counts(found))
-    st.markdown(f"{said}  \n:small[{plain(where)}, {total:,} {'verdict' if total == 1 else 'verdicts'}:] {tally}")
+    st.markdown(f"{said}{NEW_LINE}:small[{plain(where)}, {total:,} {'verdict' if total == 1 else 'verdicts'}:] {tally}")
 
 
 def cards(found: Sequence[Verdict]) -> None:
@@ -85,7 +86,7 @@ def cards(found: Sequence[Verdict]) -> None:
     shown = [claim_id for claim_id in by_claim if claim_id not in unmeasured and claims()[claim_id].table not in by_claim]
     for claim_id in shown:
         claim, rows = claims()[claim_id], by_claim[claim_id]
-        with st.expander(f"**{plain(claim.statement)}**, {_in_a_line(claim, rows)}", expanded=len(shown) == 1):
+        with st.expander(f"**{plain(claim.statement)}**, {_claimed(claim)} · {_in_a_line(claim, rows)}", expanded=len(shown) == 1):
             _card(claim, rows, [row for cell in claim.cells for row in by_claim.get(cell, ())])
     apart = [claim_id for claim_id in unmeasured if claims()[claim_id].table not in by_claim]
     if apart:
@@ -108,14 +109,18 @@ def _judged(rows: Sequence[Verdict]) -> bool:
     return any(row.verdict != words.NOT_MEASURED for row in rows)
 
 
-def _in_a_line(claim: Claim, rows: Sequence[Verdict], after_claimed: str = " · ") -> str:
-    """What was claimed, and of each comparison its first verdict with what was measured."""
+def _claimed(claim: Claim) -> str:
+    return f"claimed {plain(claim.claimed_text)}"
+
+
+def _in_a_line(claim: Claim, rows: Sequence[Verdict]) -> str:
+    """Of each comparison what was measured and its first verdict."""
     parts = []
     for name, group in _comparisons(rows):
         first = _in_order(group)[0]
         measured = "" if first.measured is None else f" {plain(formatting.quantity(first.measured, claim.unit))}"
-        parts.append(f"{plain(COMPARISONS[name].lower())}{measured} {badge_text(first.verdict)}")
-    return f"claimed {plain(claim.claimed_text)}{after_claimed}{' · '.join(parts)}"
+        parts.append(f"{COMPARISONS[name].lower()}{measured} {badge_text(first.verdict)}")
+    return " · ".join(parts)
 
 
 def _comparisons(rows: Sequence[Verdict]) -> list[tuple[str, list[Verdict]]]:
