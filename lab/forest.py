@@ -29,8 +29,8 @@ from lab.verdicts import Verdict, borders, effect, value_of
 
 ROW_HEIGHT = 22  # pixels of one line
 FRAME_HEIGHT = 96  # pixels of legend and axis
-RANGES: dict[Axis, tuple[float, float]] = {"effect": (-1.5, 2.5), "times": (0.05, 500.0)}
-TICKS: dict[Axis, tuple[float, ...]] = {"effect": (-1, 0, 1, 2), "times": (0.1, 1, 10, 100)}
+RANGES: dict[Axis, tuple[float, float]] = {"effect": (-1.5, 2.5), "times": (0.001, 1000.0)}
+TICKS: dict[Axis, tuple[float, ...]] = {"effect": (-1, 0, 1, 2), "times": (0.01, 0.1, 1, 10, 100)}
 SYMBOLS = {"published": "circle", "best": "diamond"}
 OFFSETS = {"published": -0.16, "best": 0.16}  # of a line's height, so that both comparisons can be told apart
 _BLUE, _VERMILION, _GREEN, _PINK, _OCHRE = COLOURS

@@ -26,7 +26,7 @@ from lab.verdicts import NOT_MEASURED
 from lab.workload import workload
 
 TITLE = "Claims"
-STATE, OWN, WRITTEN, PROBLEMS, CLOSED = "claims:state", "claims:own", "claims:written", "claims:problems", "claims:closed"
+STATE, OWN, WRITTEN, PROBLEMS, CLOSED, OPEN = (f"claims:{name}" for name in ("state", "own", "written", "problems", "closed", "open"))
 EVIDENCE = {"recorded": "Recorded runs", "local": "This machine", "all": "All evidence"}
 AXES = {"effect": "Share of the claim", "times": "Times (×)"}
 FILTER_LABELS = {"technique": "Technique", "published": "As published", "best": "Best against best", "source": "Source"}
@@ -62,9 +62,12 @@ def show() -> None:
     summary(rows)
     _evidence(state, shown)
     _filters(state)
+    if state.filters:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(f"Filtered: {len(rows)} of {len(shown.rows)} rows, tables and their cells counted.", width="content")
+            st.button("Show all claims", type="tertiary", on_click=_take, args=(BoardQuery(evidence=state.evidence, axis=state.axis),))
     if not rows:
         st.info("No claim fits these filters.")
-        st.button("Show all claims", on_click=_take, args=(BoardQuery(evidence=state.evidence, axis=state.axis),))
     else:
         _picture(state, shown)
         _table(state, rows)
@@ -106,6 +109,7 @@ def _read_address() -> None:
     if own or (not first and (not query or query == st.session_state.get(WRITTEN))):
         return
     st.session_state[STATE], st.session_state[PROBLEMS] = board_query.read(query)
+    st.session_state[OPEN] = _state().filters
 
 
 def _write_address(state: BoardQuery) -> None:
@@ -135,7 +139,10 @@ def _evidence(state: BoardQuery, shown: Board) -> None:
         _one_of("evidence", "Evidence", EVIDENCE, state.evidence)
         titles = dict.fromkeys(run.title for run in shown.runs)
         some = f"{len(shown.runs)} {'run' if len(shown.runs) == 1 else 'runs'}"
-        st.caption(plain(f"{some}: {'; '.join(titles)}." if titles else "No run of this machine has ended yet."), width="stretch")
+        st.caption(
+            plain(f"{some}: {'; '.join(titles)}." if titles else "No run of this machine has ended yet: open an experiment and press Run."),
+            width="stretch",
+        )
     for problem in shown.problems:
         st.caption(plain(f"Not used: {problem}"))
 
@@ -153,7 +160,8 @@ def _one_of(name: str, label: str, options: Mapping[str, str], value: str) -> No
 
 
 def _filters(state: BoardQuery) -> None:
-    with st.expander("Filters" + (" (active)" if state.filters else ""), icon=":material/filter_list:", expanded=state.filters):
+    # As it was when the address was opened: an expander that changed while it is used would take the widget from under the reader.
+    with st.expander("Filters", icon=":material/filter_list:", expanded=st.session_state[OPEN]):
         columns = st.columns(2, gap="medium")
         for place, name in enumerate(FILTER_LABELS):
             with columns[place % 2]:

@@ -7,7 +7,7 @@ import random
 from urllib.parse import parse_qs, urlencode
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab import board, board_csv, board_query
@@ -118,6 +118,7 @@ RUNS = st.lists(
 ).map(lambda several: [run(*found, reference=str(place), started_at=at, finished=f) for place, (found, at, f) in enumerate(several)])
 
 
+@settings(max_examples=40)
 @given(RUNS, st.randoms(use_true_random=False))
 def test_what_leads_depends_neither_on_the_order_of_the_runs_nor_on_a_verdict_word(runs: list[JudgedRun], chance: random.Random) -> None:
     before = row(*runs)
@@ -137,6 +138,7 @@ def leading(found: Row) -> list[list[str]]:
     return [[finding.run.reference for finding in standing.findings] for standing in found.standings]
 
 
+@settings(max_examples=50)
 @given(RUNS)
 def test_no_measured_verdict_is_hidden(runs: list[JudgedRun]) -> None:
     found = row(*runs)
@@ -260,6 +262,7 @@ def test_each_filter_alone() -> None:
     assert ids(BoardQuery()) == list(claims())
 
 
+@settings(max_examples=50)
 @given(QUERIES)
 def test_filters_only_take_away_and_each_row_left_meets_all_of_them(query: BoardQuery) -> None:
     left = query.rows(ROWS)

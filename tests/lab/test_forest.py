@@ -161,7 +161,7 @@ def test_each_line_takes_the_same_height_and_techniques_have_headings() -> None:
 
 @pytest.mark.parametrize("axis", AXES)
 def test_every_measured_claim_can_be_drawn_whatever_the_value(axis: Axis) -> None:
-    extremes = (-1e300, -1.0, 0.0, 1e-300, 1.0, 1e300)
+    extremes = (-1e300, 0.0, 1e-300, 1e300)
     for value in extremes:
         everything = [found(claim.id, value, value, value) for claim in claims().values() if not claim.is_table]
         drawn = forest.lines(rows(*everything), axis)
