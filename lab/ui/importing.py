@@ -13,12 +13,13 @@ from lab import formatting
 from lab.bundle_check import ImportRefused
 from lab.imports import Imported, Imports, part
 from lab.parameters import ParameterError
-from lab.ui import results, server, shell
+from lab.ui import compare_query, results, server, shell
 from lab.ui.text import plain
-from lab.workload import workloads
+from lab.workload import Workload, workloads
 
 SHOWN = 20  # imported runs at first; further ones are a click away
 MAX_NAME = 60  # characters of a file's name in a message
+COMPARE_PAGE = "pages/compare.py"
 KEY = "imports"
 ABOUT = (
     "A run that was exported on another machine: the zip of its page or report, or its manifest.json and records.csv together. "
@@ -143,12 +144,20 @@ def _run(imports: Imports, run: Imported) -> None:
         st.warning(plain(notice), icon=":material/difference:")
     with st.container(horizontal=True, vertical_alignment="center"):
         declared = workloads().get(run.workload)
-        if declared is not None:
-            page, query = shell.run_link(run.reference, declared)
-            st.page_link(page, label="Open", query_params=query, icon=":material/open_in_new:", help="The run with its charts and verdicts")
+        if declared is not None and not run.problem:
+            _links(run, declared)
         with st.popover("Remove", icon=":material/delete:"):
             st.markdown("The run and its files go for good. Whoever exported it still has theirs.")
             st.button("Remove this run", key=f"{KEY}:remove:{run.id}", type="primary", on_click=_remove, args=(imports, run))
+
+
+def _links(run: Imported, declared: Workload) -> None:
+    page, query = shell.run_link(run.reference, declared)
+    if shell.exists(page):
+        st.page_link(page, label="Open", query_params=query, icon=":material/open_in_new:", help="The run with its charts and verdicts")
+    if shell.exists(COMPARE_PAGE):
+        query = compare_query.write([run.reference])
+        st.page_link(COMPARE_PAGE, label="Compare", query_params=query, icon=":material/compare_arrows:", help="With a run of this machine")
 
 
 def _title(run: Imported) -> str:
