@@ -60,11 +60,8 @@ CLOSED = Ending("interrupted", "the lab was closed")
 OWNER_DIED = Ending("interrupted", "the process that ran it (page server or command line) ended before the run did")
 
 
-class QueueFull(ParameterError):
+class QueueFull(StoreError):
     """No more runs can be queued now; the same run can be later."""
-
-    def __init__(self, workload_name: str, found: str, allowed: str) -> None:
-        super().__init__("run", workload_name, allowed, f"is one too many: {found}")
 
 
 @dataclass(frozen=True)
@@ -133,7 +130,7 @@ class Engine:
         device_lock.check_folder()
         with self._lock:
             if self._closing.is_set():
-                raise RuntimeError("the engine is closed")
+                raise StoreError("the engine is closed")
             try:
                 run_id, new = self.store.add(
                     workload=declaration.name,
@@ -148,7 +145,7 @@ class Engine:
                     owner_start=self._mark,
                     token=token,
                     session=session,
-                    admit=lambda: self._admit(declaration.name, session),
+                    admit=lambda: self._admit(session),
                 )
             except (StoreFull, OSError) as error:
                 raise StoreError(f"the run cannot be written to {self.store.home} ({error})") from error
@@ -157,19 +154,17 @@ class Engine:
         self._news.set()
         return run_id
 
-    def _admit(self, workload_name: str, session: str) -> None:
+    def _admit(self, session: str) -> None:
         """Raise QueueFull where one more run would be too many. The store calls it while nobody else can queue a run."""
-        if session and (found := self.store.n_active(session)) >= MAX_SESSION_RUNS:
+        if session and self.store.n_active(session) >= MAX_SESSION_RUNS:
             raise QueueFull(
-                workload_name,
-                f"{found} runs of this browser session are queued or running",
-                f"at most {MAX_SESSION_RUNS} at once; wait until one has ended or cancel one, then press Run again",
+                f"{MAX_SESSION_RUNS} runs of this browser session are queued or running, and no more can be at once; "
+                "wait until one has ended or cancel one, then press Run again"
             )
-        if (queued := sum(item.status == "queued" for item in self.store.queue())) >= MAX_QUEUED:
+        if sum(item.status == "queued" for item in self.store.queue()) >= MAX_QUEUED:
             raise QueueFull(
-                workload_name,
-                f"{queued} runs are queued in this lab",
-                f"at most {MAX_QUEUED} at once; wait until one has started or cancel one, then try again",
+                f"{MAX_QUEUED} runs are queued in this lab, and no more can be at once; "
+                "wait until one has started or cancel one, then try again"
             )
 
     def cancel(self, run_id: str) -> None:
