@@ -33,7 +33,6 @@ from lab.workload import Workload
 
 COMPARISONS: tuple[Comparison, ...] = ("published", "best")
 COMPARISON_TITLES: Mapping[str, str] = {"published": "as published", "best": "best against best"}
-LEADING_PROTOCOL: Mapping[str, str] = {"published": "published", "best": "sound"}
 ORIGINS = {"recorded": "recorded run", "local": "run of this machine", "imported": "imported run"}
 NO_EXPERIMENT = "No experiment yet."
 NO_COMPARISON = "The experiment makes no such comparison for this claim."
@@ -254,7 +253,7 @@ def _row(claim: Claim, found: Sequence[Finding], experiment: Workload | None) ->
 def _standing(comparison: Comparison, found: Sequence[Finding], experiment: Workload | None, *, compared: bool) -> Standing:
     # A verdict without a comparison says that its run does not bear on the claim: it stands for both where no run compares anything.
     wanted = comparison if compared else ""
-    mine = tuple(sorted((finding for finding in found if finding.verdict.comparison == wanted), key=lambda f: _precedence(f, comparison)))
+    mine = tuple(sorted((finding for finding in found if finding.verdict.comparison == wanted), key=_precedence))
     if mine:
         return Standing(comparison, mine)
     if found:
@@ -262,11 +261,10 @@ def _standing(comparison: Comparison, found: Sequence[Finding], experiment: Work
     return Standing(comparison, (), NO_EXPERIMENT if experiment is None else f"No run of “{experiment.title}” is among this evidence.")
 
 
-def _precedence(finding: Finding, comparison: Comparison) -> tuple[bool, bool, bool, bool, float, str]:
+def _precedence(finding: Finding) -> tuple[tuple[bool, bool], bool, bool, float, str]:
     """The rule of the module's docstring as a sort key; the reference only makes the order of runs of one moment the same every time."""
-    other_protocol = finding.verdict.protocol != LEADING_PROTOCOL[comparison]
     run = finding.run
-    return (not finding.measured, other_protocol, origin(run.reference) == "imported", not run.finished, run.age_key, run.reference)
+    return words.precedence(finding.verdict), origin(run.reference) == "imported", not run.finished, run.age_key, run.reference
 
 
 # --- in one sentence ------------------------------------------------------------------------------------------------------------

@@ -493,6 +493,15 @@ def word(verdict: str) -> str:
     return REPRODUCIBLE if verdict.startswith(REPRODUCIBLE) else verdict
 
 
+def precedence(row: Verdict) -> tuple[bool, bool]:
+    """Sort key of the verdicts of one run on one claim in one comparison, the one that leads first; by nothing that was found.
+
+    Measured before not measured, then the protocol that the comparison is about: the published one as published, the sound one best
+    against best. Verdicts of equal key keep the order of their experiment.
+    """
+    return row.verdict == NOT_MEASURED, row.protocol != ("published" if row.comparison == "published" else "sound")
+
+
 def _share_of_claim(claim: Claim, row: Verdict) -> float:
     """How much of the claimed effect was measured; cells of one verdict are ordered by it."""
     if row.measured is None:

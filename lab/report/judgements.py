@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lab import formatting
-from lab.board import LEADING_PROTOCOL
 from lab.claims import Claim, claims
-from lab.verdicts import NOT_MEASURED, WORDS, Verdict, word
+from lab.verdicts import NOT_MEASURED, WORDS, Verdict, precedence, word
 
 COMPARISONS: Mapping[str, str] = {"published": "As published", "best": "Best against best", "": "Not measured"}
 PROTOCOLS: Mapping[str, str] = {"published": "Published protocol", "sound": "Sound protocol", "": ""}
@@ -111,9 +110,7 @@ def _comparisons(rows: Sequence[Judgement]) -> tuple[Comparison, ...]:
 
 
 def _comparison(rows: Sequence[Judgement]) -> Comparison:
-    """Measured before not measured, then the protocol that the comparison is about, then the order of the run; never by what came out."""
-    protocol = LEADING_PROTOCOL.get(rows[0].row.comparison, "")
-    lead, *others = sorted(rows, key=lambda item: (item.word == NOT_MEASURED, item.row.protocol != protocol))
+    lead, *others = sorted(rows, key=lambda item: precedence(item.row))
     return Comparison(lead, tuple(others))
 
 

@@ -117,7 +117,7 @@ def _in_a_line(claim: Claim, rows: Sequence[Verdict]) -> str:
     """Of each comparison what was measured and its first verdict."""
     parts = []
     for name, group in _comparisons(rows):
-        first = _in_order(group)[0]
+        first = min(group, key=words.precedence)
         measured = "" if first.measured is None else f" {plain(formatting.quantity(first.measured, claim.unit))}"
         parts.append(f"{COMPARISONS[name].lower()}{measured} {badge_text(first.verdict)}")
     return " · ".join(parts)
@@ -126,12 +126,6 @@ def _in_a_line(claim: Claim, rows: Sequence[Verdict]) -> str:
 def _comparisons(rows: Sequence[Verdict]) -> list[tuple[str, list[Verdict]]]:
     groups = [(name, [row for row in rows if row.comparison == name]) for name in COMPARISONS]
     return [(name, group) for name, group in groups if group]
-
-
-def _in_order(rows: Sequence[Verdict]) -> list[Verdict]:
-    """The rows of one comparison, the one that leads first: the published protocol as published, else the one the lab recommends."""
-    leads = "published" if rows[0].comparison == "published" else "sound"
-    return sorted(rows, key=lambda row: (row.verdict == words.NOT_MEASURED, row.protocol != leads))
 
 
 def _card(claim: Claim, rows: Sequence[Verdict], cells: Sequence[Verdict]) -> None:
@@ -148,7 +142,7 @@ def _card(claim: Claim, rows: Sequence[Verdict], cells: Sequence[Verdict]) -> No
 
 
 def _comparison(title: str, claim: Claim, rows: Sequence[Verdict]) -> None:
-    first, *others = _in_order(rows)
+    first, *others = sorted(rows, key=words.precedence)
     # A table has verdicts, not one figure.
     measured = "" if first.measured is None else f"**{plain(formatting.quantity(first.measured, claim.unit))}** "
     st.markdown(f":small[{title}]  \n{measured}{badge_text(first.verdict)}")
