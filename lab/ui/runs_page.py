@@ -100,9 +100,7 @@ def _nothing_yet() -> None:
         "shows runs that were made elsewhere.",
         icon=":material/science:",
     )
-    with st.container(horizontal=True):
-        for workload in shell.with_page():
-            st.page_link(shell.page(workload), label=workload.title, icon=":material/experiment:")
+    st.page_link("app.py", label="Choose an experiment", icon=":material/arrow_forward:")
 
 
 def _nothing_found(state: RunsState) -> None:
