@@ -6,8 +6,9 @@ the swept parameters agree. What that means where the runs were asked for differ
 - **Swept somewhere.** A parameter that either run sweeps takes part with its value in the cell, whether it comes from a sweep or is fixed
   in that run: n = 4096 of a sweep matches the run that has n = 4096 alone.
 - **Different as a whole.** A parameter that has one value in each run, not the same (k = 32 and k = 64), is what is being compared: it
-  takes no part. A dimension (or the dtype) that repeats it stands for it too: one in which the first run has its own value and never the
-  other's, and the second the reverse. So does a dimension that has one value in each run, not the same: it follows from such a parameter.
+  takes no part. What agrees in all dimensions and the dtype matches first. Of what is left, a dimension (or the dtype) that repeats such
+  a parameter stands for it: one in which the first run has its own value and never the other's, and the second the reverse. So does
+  a dimension that has one value in the whole of each run, not the same: it follows from such a parameter.
 - **Data** match by name. Whether they are the same, their SHA-256 tells (``lab.comparability``).
 - **Whole-run measurements** of a run that sweeps (a fixed published protocol) have no value of the swept parameters; they match their
   like, else, where only one measurement is left on each side, whatever agrees in all the rest.
@@ -22,6 +23,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lab.comparability import is_physical, kind_of
 from lab.environment import device_kind
@@ -144,15 +146,16 @@ def match(first: RunView, ours: Sequence[Quantity], second: RunView, theirs: Seq
     both = [name for name in texts[0] if name in texts[1]]
     compared = tuple(name for name in both if len(texts[0][name]) == len(texts[1][name]) == 1 and texts[0][name] != texts[1][name])
     swept = tuple(name for name in both if max(len(texts[0][name]), len(texts[1][name])) > 1)
-    stands_for = _stand_ins(ours, theirs, {name: (texts[0][name][0], texts[1][name][0]) for name in compared})
     main = [device_kind(str(view.manifest.get("device") or "cpu")) for view in (first, second)]
+    values = {name: (texts[0][name][0], texts[1][name][0]) for name in compared}
+    follows = _single_valued(ours, theirs) if compared else {}
 
-    def key(side: int, *, with_kind: bool, with_cell: bool) -> Callable[[Quantity], Hashable]:
+    def key(side: int, stands_for: Mapping[tuple[int, str, str], str], ways: _Ways) -> Callable[[Quantity], Hashable]:
         def of(q: Quantity) -> Hashable:
             e = q.estimate
-            dimensions = tuple((name, stands_for[side].get((name, value), value)) for name, value in _named(e))
-            kind = q.kind if with_kind else q.kind and ("the run's device" if q.kind == main[side] else "the host")
-            cell = tuple(q.cell.get(name) for name in swept) if with_cell else ()
+            dimensions = tuple((name, stands_for.get((side, name, value), value)) for name, value in _named(e))
+            kind = q.kind if ways.by_kind else q.kind and ("the run's device" if q.kind == main[side] else "the host")
+            cell = tuple(q.cell.get(name) for name in swept) if ways.by_cell else ()
             arms = (e.protocol, e.arm, e.implementation, e.baseline_arm, e.baseline_implementation, e.metric, e.statistic)
             return (*arms, dimensions, kind, cell)
 
@@ -160,19 +163,15 @@ def match(first: RunView, ours: Sequence[Quantity], second: RunView, theirs: Seq
 
     pairs: dict[int, int] = {}
     left, right = list(range(len(ours))), list(range(len(theirs)))
-    passes = [{"with_kind": True, "with_cell": True}]
-    if main[0] != main[1]:
-        passes.append({"with_kind": False, "with_cell": True})
-    if swept:
-        whole = [(q, any(q.cell.get(name) is None for name in swept)) for q in (*ours, *theirs)]
-        if any(is_whole for _, is_whole in whole):
-            passes.append({"with_kind": True, "with_cell": False})
-    for options in passes:
-        sides = [_by_key([(i, qs[i]) for i in there], key(side, **options)) for side, qs, there in ((0, ours, left), (1, theirs, right))]
-        for found, mine in sides[0].items():
-            other = sides[1].get(found, [])
-            loose = not options["with_cell"]
-            if len(mine) == len(other) == 1 and (not loose or _whole(ours[mine[0]], swept) or _whole(theirs[other[0]], swept)):
+    for ways in _ways(bool(compared), main[0] != main[1], bool(swept)):
+        remaining = [ours[i] for i in left], [theirs[i] for i in right]
+        stands_for = {**follows, **_stand_ins(*remaining, values)} if ways.standing else {}
+        keyed = [
+            _by_key([(i, qs[i]) for i in there], key(side, stands_for, ways)) for side, qs, there in ((0, ours, left), (1, theirs, right))
+        ]
+        for found, mine in keyed[0].items():
+            other = keyed[1].get(found, [])
+            if len(mine) == len(other) == 1 and (ways.by_cell or _whole(ours[mine[0]], swept) or _whole(theirs[other[0]], swept)):
                 pairs[mine[0]] = other[0]
         taken = set(pairs.values())
         left, right = [i for i in left if i not in pairs], [i for i in right if i not in taken]
@@ -205,23 +204,52 @@ def _named(e: Estimate) -> tuple[tuple[str, str], ...]:
     return (*((name, value.partition(DATA_HASH)[0]) for name, value in _scalars(e.dimensions)), ("dtype", e.dtype))
 
 
+class _Ways(NamedTuple):
+    """How two measurements are held against each other: with stand-ins of a parameter, by kind of device, by the cell of a sweep."""
+
+    standing: bool
+    by_kind: bool
+    by_cell: bool
+
+
+def _ways(comparing: bool, across_kinds: bool, sweeping: bool) -> list[_Ways]:
+    """The ways that there are for two runs, the strictest first."""
+    found = [_Ways(False, True, True)]
+    found += [_Ways(True, True, True)] if comparing else []
+    found += [_Ways(comparing, False, True)] if across_kinds else []
+    found += [_Ways(comparing, True, False)] if sweeping else []
+    return found
+
+
+def _values(found: Sequence[Quantity]) -> dict[str, set[str]]:
+    """The values of each dimension and of the dtype that occur."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    for q in found:
+        for name, value in _named(q.estimate):
+            seen[name] |= {value} - {""}
+    return seen
+
+
 def _stand_ins(
     ours: Sequence[Quantity], theirs: Sequence[Quantity], compared: Mapping[str, tuple[str, str]]
-) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], str]]:
-    """For each run, which value of which dimension stands for a parameter that differs as a whole."""
-    seen: list[dict[str, set[str]]] = [defaultdict(set), defaultdict(set)]
-    for side, found in enumerate((ours, theirs)):
-        for q in found:
-            for name, value in _named(q.estimate):
-                seen[side][name].add(value)
-    stand_ins: tuple[dict[tuple[str, str], str], dict[tuple[str, str], str]] = ({}, {})
-    for name in dict.fromkeys((*seen[0], *seen[1])) if compared else ():
-        mine, other = seen[0][name] - {""}, seen[1][name] - {""}
+) -> dict[tuple[int, str, str], str]:
+    """Which value of which dimension, in the first run (0) and the second (1), repeats a parameter that differs as a whole."""
+    mine, other = _values(ours), _values(theirs)
+    found: dict[tuple[int, str, str], str] = {}
+    for name in mine:
         for parameter, (a, b) in compared.items():
-            if a in mine and b in other and b not in mine and a not in other:
-                stand_ins[0][name, a] = stand_ins[1][name, b] = f"‹{parameter}›"
+            if a in mine[name] and b in other[name] and b not in mine[name] and a not in other[name]:
+                found[0, name, a] = found[1, name, b] = f"‹{parameter}›"
                 break
-        else:
-            if len(mine) == len(other) == 1 and mine != other:
-                stand_ins[0][name, next(iter(mine))] = stand_ins[1][name, next(iter(other))] = f"‹{name}›"
-    return stand_ins
+    return found
+
+
+def _single_valued(ours: Sequence[Quantity], theirs: Sequence[Quantity]) -> dict[tuple[int, str, str], str]:
+    """The dimensions that have one value in the whole of each run, not the same."""
+    mine, other = _values(ours), _values(theirs)
+    found: dict[tuple[int, str, str], str] = {}
+    for name in mine:
+        if len(mine[name]) == len(other[name]) == 1 and mine[name] != other[name]:
+            (a,), (b,) = mine[name], other[name]
+            found[0, name, a] = found[1, name, b] = f"‹{name}›"
+    return found

@@ -107,8 +107,10 @@ def _readable(references: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _picker(references: list[str]) -> None:
-    for place, reference in enumerate(references):
-        _card(references, place, compare_data.read(reference))
+    if references:
+        with st.container(border=True):
+            for place, reference in enumerate(references):
+                _run(references, place, compare_data.read(reference))
     if len(references) >= MAX_RUNS:
         st.caption(f"{MAX_RUNS} runs, as many as can be compared at once.")
         return
@@ -132,26 +134,26 @@ def _picker(references: list[str]) -> None:
     )
 
 
-def _card(references: list[str], place: int, found: Results) -> None:
+def _run(references: list[str], place: int, found: Results) -> None:
+    """One run in a line: its letter, where it comes from, what it is, and what can be done with it."""
     manifest = found.view.manifest
     reference = references[place]
-    with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(f"**{LETTERS[place]}**{' · reference' if place == 0 else ''}", width="content")
-            colour, icon = ORIGIN_LOOK[found.origin]
-            st.badge(compare_data.ORIGINS[found.origin], color=colour, icon=icon)
-            page, query = shell.run_link(reference, found.workload)
-            label = f"{found.workload.title}: {compare_data.title(reference)}"
-            if found.workload in shell.with_page() or found.workload.instrument:
-                st.page_link(page, label=plain(label), query_params=query, width="content")
-            else:
-                st.markdown(plain(label), width="content")
-            _button("Move up", "arrow_upward", f"up {reference}", place == 0, _moved(references, place))
-            _button("Remove", "close", f"remove {reference}", False, [one for one in references if one != reference])
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"**{LETTERS[place]}**{' · reference' if place == 0 else ''}", width="content")
+        colour, icon = ORIGIN_LOOK[found.origin]
+        st.badge(compare_data.ORIGINS[found.origin], color=colour, icon=icon)
+        page, query = shell.run_link(reference, found.workload)
+        label = f"{found.workload.title}: {compare_data.title(reference)}"
+        if found.workload in shell.with_page() or found.workload.instrument:
+            st.page_link(page, label=plain(label), query_params=query, width="content")
+        else:
+            st.markdown(plain(label), width="content")
         hardware = str(manifest.get("hardware") or "unknown hardware")
         date = formatting.time_of_day(str(manifest.get("started_at") or ""))
         early = "" if found.view.status == "finished" else f" · ended early ({found.view.status})"
-        st.caption(plain(f"{hardware} · {date or 'undated'} · preset {manifest.get('preset') or 'unknown'}{early}"))
+        st.caption(plain(f"{hardware} · {date or 'undated'} · preset {manifest.get('preset') or 'unknown'}{early}"), width="content")
+        _button("Move up", "arrow_upward", f"up {reference}", place == 0, _moved(references, place))
+        _button("Remove", "close", f"remove {reference}", False, [one for one in references if one != reference])
 
 
 def _moved(references: Sequence[str], place: int) -> list[str]:

@@ -87,13 +87,12 @@ def verdicts(found: Comparison) -> None:
     differing = [row for row in found.verdicts if row.disagreement]
     others = [row for row in found.verdicts if not row.disagreement]
     if differing:
-        frame = _verdict_table(found, differing)
-        shown = frame.map(plain)
-        st.table(shown, border="horizontal", hide_index=True, alt="Claims on which the verdicts of the runs differ")
+        shown = _verdict_table(found, differing).drop(columns="Runs").map(plain)
+        st.table(shown, border="horizontal", hide_index=True, alt="Claims on which the verdicts of the runs differ, disagreements first")
     if others:
         with st.expander(f"{_counted(len(others), 'verdict')} that agree or that one run alone has", icon=":material/check:"):
             letters = [LETTERS[place] for place in range(len(found.runs))]
-            _dataframe(_verdict_table(found, others), "compare:verdicts", "Verdicts that do not differ", medium=("Claim", *letters))
+            _dataframe(_verdict_table(found, others), "compare:verdicts", "Verdicts that do not differ", medium=letters, large=("Claim",))
 
 
 def _verdict_table(found: Comparison, rows: Sequence[VerdictRow]) -> pd.DataFrame:
@@ -101,11 +100,10 @@ def _verdict_table(found: Comparison, rows: Sequence[VerdictRow]) -> pd.DataFram
     cells = []
     for row in rows:
         claim = claims()[row.claim_id]
-        kind = f"{COMPARISONS[row.comparison]}, {row.protocol} protocol" if row.protocol else COMPARISONS[row.comparison]
-        cells.append(
-            (_agreement(row), claim.statement, claim.claimed_text, kind, *(_verdict_cell(row, place, claim.unit) for place in places))
-        )
-    return pd.DataFrame(cells, columns=["Runs", "Claim", "Claimed", "Comparison", *(LETTERS[place] for place in places)])
+        protocol = f", {row.protocol} protocol" if row.protocol else ""
+        said = f"{claim.statement}; claimed {claim.claimed_text}; {COMPARISONS[row.comparison].lower()}{protocol}"
+        cells.append((_agreement(row), said, *(_verdict_cell(row, place, claim.unit) for place in places)))
+    return pd.DataFrame(cells, columns=["Runs", "Claim", *(LETTERS[place] for place in places)])
 
 
 def _agreement(row: VerdictRow) -> str:
@@ -383,6 +381,8 @@ def spread(found: Comparison, spread: Spread) -> None:
 def _dataframe(frame: pd.DataFrame, key: str, alt: str, medium: Sequence[str] = (), large: Sequence[str] = ()) -> None:
     """A table in full height up to ``TABLE_HEIGHT``, without columns that say nothing."""
     frame = frame.drop(columns=[name for name in ("Where", "Why") if name in frame and (frame[name] == "–").all()])
+    if "Where" not in frame:
+        medium, large = [name for name in medium if name != "What"], [*large, "What"]
     configured: dict[str, Any] = {name: st.column_config.TextColumn(width="medium") for name in medium if name in frame}
     configured |= {name: st.column_config.TextColumn(width="large") for name in large if name in frame}
     height = min(TABLE_HEIGHT, 35 * (len(frame) + 1) + 3)

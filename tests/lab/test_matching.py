@@ -96,6 +96,15 @@ def test_a_dimension_with_both_values_does_not_stand_for_it() -> None:
     assert cells(found) == [(pytest.approx(e, rel=1e-3), pytest.approx(e + 0.25, rel=1e-3)) for e in (1, 2, 3)]
 
 
+def test_what_agrees_as_it_is_matches_first() -> None:
+    # A table fixed at 32 clusters stands in both runs, beside what was measured at the k asked for.
+    def of(k: int) -> tuple[list, Mapping[str, Any]]:
+        return times({("table", "x"): around(3.0)}, clusters=32) + times(NEW, clusters=k), {"k": k}
+
+    found = matched(of(32), of(64))
+    assert [(pair.first.estimate.arm, pair.exactly) for pair in found.matches] == [("table", True), ("new", False)]
+
+
 def test_without_a_parameter_that_differs_no_dimension_stands_for_anything() -> None:
     assert matched((times(NEW, clusters=32),), (times(NEW, clusters=64),)).matches == ()
 
