@@ -21,7 +21,7 @@ import plotly
 from markupsafe import Markup
 
 from lab import __version__, calibration, collection, export
-from lab.collection import Origin, origin
+from lab.collection import origin
 from lab.formatting import quantity
 from lab.imports import Imports
 from lab.parameters import ParameterError
@@ -43,10 +43,14 @@ _TEMPLATE = Path(__file__).with_name("template")
 
 @dataclass(frozen=True)
 class Subject:
-    """A run to report on. ``reference`` is its name for :mod:`lab.collection`, ``notices`` what an import had to say of it."""
+    """A run to report on, by its ``reference`` (:mod:`lab.collection`).
+
+    ``name`` is what its owner called it, ``notices`` is what its import had to say of it.
+    """
 
     reference: str
     view: RunView
+    name: str = ""
     notices: tuple[str, ...] = ()
 
     @classmethod
@@ -55,15 +59,17 @@ class Subject:
         view = collection.view(store, reference)
         if view.status in ACTIVE:
             raise ParameterError("run", reference, "runs that have ended", f"is still {view.status}")
-        notices = Imports(store.home).get(reference).notices if origin(reference) == "imported" else ()
-        return cls(reference, view, notices)
+        if origin(reference) == "imported":
+            return cls(reference, view, notices=Imports(store.home).get(reference).notices)
+        return cls(reference, view, name=store.run(reference).name if origin(reference) == "local" else "")
 
 
 @dataclass(frozen=True)
 class _Section:
-    """What the template shows of one run. ``anchor`` tells its ids in the file from those of other runs."""
+    """What the template shows of one run. ``anchor`` tells its ids in the file from those of other runs, ``number`` its title."""
 
     anchor: str
+    number: str
     subject: Subject
 
     @property
@@ -75,12 +81,19 @@ class _Section:
         return self.view.workload
 
     @property
-    def origin(self) -> Origin:
-        return origin(self.subject.reference)
+    def title(self) -> str:
+        return f"{self.number}{self.workload.title}"
 
     @property
     def provenance(self) -> str:
-        return circumstances.provenance(self.origin)
+        return circumstances.provenance(origin(self.subject.reference))
+
+    @property
+    def permalink(self) -> str:
+        """Where every Efficiency Lab shows the run; "" for one that only some have."""
+        reference = self.subject.reference
+        page = "device" if self.workload.instrument else self.workload.name
+        return f"/{page}?run={reference}" if origin(reference) == "recorded" else ""
 
     @property
     def ending(self) -> str:
@@ -181,7 +194,8 @@ def document(subjects: Sequence[Subject]) -> bytes:
     Raises ParameterError as :func:`check` does.
     """
     check([subject.reference for subject in subjects])
-    sections = [_Section(f"run-{place}", subject) for place, subject in enumerate(subjects, start=1)]
+    numbers = [f"{place}. " if len(subjects) > 1 else "" for place in range(1, len(subjects) + 1)]
+    sections = [_Section(f"run-{place}", numbers[place - 1], subject) for place, subject in enumerate(subjects, start=1)]
     page = (
         _environment()
         .get_template("report.html")

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +23,7 @@ from lab.calibration import with_limits
 from lab.claims import claims
 from lab.environment import reproducing_command
 from lab.imports import Imported, Imports
+from lab.jobs import Engine
 from lab.parameters import ParameterError, Parameters, Plan, parameter
 from lab.records import Chart, Estimate, Measured, Record, RunView, Series, StoredRecord
 from lab.report import Subject, circumstances, document, judgements, tables
@@ -559,8 +560,45 @@ def test_an_imported_run_brings_its_notices(store: Store, monkeypatch: pytest.Mo
     view = view_of()
     monkeypatch.setattr("lab.collection.view", lambda store, reference: view)
     monkeypatch.setattr(Imports, "get", lambda imports, reference: Imported(reference, notices=("Look.",)))
-    assert Subject.of(store, "imported/0123456789ab") == Subject("imported/0123456789ab", view, ("Look.",))
+    assert Subject.of(store, "imported/0123456789ab") == Subject("imported/0123456789ab", view, notices=("Look.",))
     assert Subject.of(store, "recorded/small/h200").notices == ()
+
+
+@pytest.mark.usefixtures("without_plotly")
+def test_the_name_that_a_run_was_given_stands_beside_it(store: Store, submit: Callable[..., str], engine: Engine) -> None:
+    run_id = submit()
+    engine.wait(run_id)
+    store.describe(run_id, name="Node <7>")
+    page = Page(document([Subject.of(store, run_id)]))
+    assert f"run {run_id} “Node <7>”" in page.text
+
+
+# --- the look --------------------------------------------------------------------------------------------------------------------------
+
+STYLE = (Path(report.__file__).parent / "template" / "report.css").read_text()
+THEMES = [dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", part)) for part in STYLE.split("prefers-color-scheme: dark")]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of "#rrggbb" (WCAG 2.1)."""
+    shares = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("ink", "paper"),
+    [
+        *((ink, "page") for ink in ("text", "quiet", "link", "red", "orange", "green", "blue", "violet", "grey")),
+        *((ink, "panel") for ink in ("text", "quiet")),
+        ("text", "warn"),
+        ("page", "link"),
+    ],
+)
+def test_text_has_the_contrast_that_reading_needs(theme: dict[str, str], ink: str, paper: str) -> None:
+    darker, lighter = sorted((luminance(theme[ink]), luminance(theme[paper])))
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5
 
 
 # --- writing -----------------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,10 @@
 // Draws the charts, shows long tables a page at a time, saves files. Whatever the file holds is shown as text, never as HTML.
 (() => {
   const PAGE_ROWS = 100;
-  const PAPER_WIDTH = 660; // pixels: what A4 leaves between the margins, and no chart is cut
+  const PAPER_WIDTH = 660; // pixels: what A4 leaves between the margins, so that no chart is cut
+  const PAPER_CUT = 130; // pixels by which charts are lower there than on a screen, so that two fit on a sheet
+  const PAPER_PLOT = 180; // pixels that are left for what is inside the axes
+  const PAPER_LEGEND = 300; // pixels a legend may take: paper does not scroll
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const look = read("look");
   const touch = matchMedia("(pointer: coarse)").matches; // there a drag scrolls the page until a chart is zoomed
@@ -71,9 +74,27 @@
 
   const opened = [];
 
+  function setHeight(plot, height, change) {
+    plot.style.height = `${height}px`;
+    Plotly.relayout(plot, { ...change, height });
+  }
+
+  function toPaper(plot) {
+    const height = plot.home.height - PAPER_CUT;
+    const legend = plot.home.legend && { "legend.maxheight": PAPER_LEGEND };
+    setHeight(plot, height, { width: PAPER_WIDTH, ...legend });
+    const inside = plot.querySelector(".nsewdrag")?.getAttribute("height") ?? PAPER_PLOT;
+    if (inside < PAPER_PLOT) setHeight(plot, height + PAPER_PLOT - inside, {}); // long names and legends need their room
+  }
+
+  function toScreen(plot) {
+    const legend = plot.home.legend && { "legend.maxheight": plot.home.legend.maxheight };
+    setHeight(plot, plot.home.height, { width: null, autosize: true, ...legend });
+  }
+
   addEventListener("beforeprint", () => {
     while (waiting.length) draw(waiting.shift());
-    for (const plot of document.querySelectorAll(".plot")) Plotly.relayout(plot, { width: PAPER_WIDTH });
+    document.querySelectorAll(".plot").forEach(toPaper);
     for (const part of document.querySelectorAll("details[data-print]:not([open])")) {
       part.open = true;
       opened.push(part);
@@ -81,7 +102,7 @@
   });
 
   addEventListener("afterprint", () => {
-    for (const plot of document.querySelectorAll(".plot")) Plotly.relayout(plot, { width: null, autosize: true });
+    document.querySelectorAll(".plot").forEach(toScreen);
     for (const part of opened.splice(0)) part.open = false;
   });
 
