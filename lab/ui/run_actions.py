@@ -89,7 +89,7 @@ def _delete(state: RunsState, opened: Dialog) -> None:
         "download what you want to keep from its page first."
     )
     with st.container(horizontal=True):
-        pressed = st.button(f"Delete {_runs(len(rows))}", type="primary", icon=":material/delete:", key=state.key("really delete"))
+        pressed = st.button(f"Delete {_runs(len(rows))}", icon=":material/delete:", key=state.key("really delete"))
         if st.button("Do not delete", key=state.key("do not delete")):
             state.close()
             st.rerun()
@@ -107,7 +107,7 @@ def _describe(state: RunsState, opened: Dialog) -> None:
             "Name", row.name, max_chars=MAX_NAME, placeholder=row.reference, help="Instead of the id, wherever runs are listed."
         )
         note = st.text_area("Note", row.note, max_chars=MAX_NOTE, height=150)
-        saved = st.form_submit_button("Save", type="primary", icon=":material/save:")
+        saved = st.form_submit_button("Save", icon=":material/save:")
     if not saved or state.dialog != opened:
         return
     try:
