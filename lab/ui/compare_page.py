@@ -108,9 +108,13 @@ def _readable(references: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _picker(references: list[str]) -> None:
     if references:
+        runs = [compare_data.read(reference) for reference in references]
+        experiments = dict.fromkeys(found.workload.title for found in runs)
         with st.container(border=True):
-            for place, reference in enumerate(references):
-                _run(references, place, compare_data.read(reference))
+            if len(experiments) == 1:
+                st.markdown(f"**{plain(next(iter(experiments)))}**")
+            for place, found in enumerate(runs):
+                _run(references, place, found, f"{found.workload.title}: " if len(experiments) > 1 else "")
     if len(references) >= MAX_RUNS:
         st.caption(f"{MAX_RUNS} runs, as many as can be compared at once.")
         return
@@ -134,7 +138,7 @@ def _picker(references: list[str]) -> None:
     )
 
 
-def _run(references: list[str], place: int, found: Results) -> None:
+def _run(references: list[str], place: int, found: Results, experiment: str) -> None:
     """One run in a line: its letter, where it comes from, what it is, and what can be done with it."""
     manifest = found.view.manifest
     reference = references[place]
@@ -143,7 +147,7 @@ def _run(references: list[str], place: int, found: Results) -> None:
         colour, icon = ORIGIN_LOOK[found.origin]
         st.badge(compare_data.ORIGINS[found.origin], color=colour, icon=icon)
         page, query = shell.run_link(reference, found.workload)
-        label = f"{found.workload.title}: {compare_data.title(reference)}"
+        label = experiment + compare_data.title(reference)
         if found.workload in shell.with_page() or found.workload.instrument:
             st.page_link(page, label=plain(label), query_params=query, width="content")
         else:
