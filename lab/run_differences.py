@@ -17,6 +17,7 @@ from lab.records import RunView
 UNKNOWN = "not recorded"
 NONE = "none"
 ENDED = "finished"
+DATA_SET = "Data set "
 # Circumstances that seldom decide anything: lists may put them last.
 MINOR = frozenset(
     {
@@ -59,7 +60,12 @@ def environment(views: Sequence[RunView]) -> Differences:
     """What the manifests say of hardware, software, data and the run itself, where it differs."""
     tables = [circumstances(view) for view in views]
     titles = dict.fromkeys(title for table in tables for title in table)
-    return _split([Difference(title, title, tuple(table.get(title, UNKNOWN) for table in tables)) for title in titles])
+    return _split([Difference(title, title, tuple(table.get(title, _absent(title)) for table in tables)) for title in titles])
+
+
+def _absent(title: str) -> str:
+    """What stands for a circumstance that a manifest does not name."""
+    return "not used" if title.startswith(DATA_SET) else UNKNOWN
 
 
 def _split(rows: Sequence[Difference]) -> Differences:
@@ -104,7 +110,7 @@ def circumstances(view: RunView) -> dict[str, str]:
         "How it ended": status if view.status == ENDED else f"ended early ({status})",
     }
     for name, sha256 in data_sets(manifest).items():
-        found[f"Data set {name}"] = f"SHA-256 {sha256[:16]}…" if sha256 else "SHA-256 not recorded"
+        found[DATA_SET + name] = f"SHA-256 {sha256[:16]}…" if sha256 else "SHA-256 not recorded"
     return found
 
 

@@ -179,7 +179,7 @@ def _summary(found: Comparison, pairing: Pairing) -> None:
 
 
 def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun}{'' if count == 1 else 's'}" if count else f"no {noun}"
 
 
 def _control(finding: ControlFinding, pairing: Pairing) -> None:

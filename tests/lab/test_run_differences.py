@@ -30,7 +30,7 @@ def test_values_have_their_unit_and_sweeps_room_to_break() -> None:
         ({"versions": {**MANIFEST["versions"], "triton": "3.6"}}, "Version of Triton", ("not installed", "3.6")),
         ({"preset": "thorough"}, "Preset", ("quick", "thorough")),
         ({"started_at": "2026-02-01T08:00:00Z"}, "Started", ("31 January 2026, 17:45 UTC", "1 February 2026, 08:00 UTC")),
-        ({"data": DIGITS}, "Data set digits", ("not recorded", "SHA-256 aaaaaaaaaaaaaaaa…")),
+        ({"data": DIGITS}, "Data set digits", ("not used", "SHA-256 aaaaaaaaaaaaaaaa…")),
         ({"energy_method": "counter"}, "How energy was measured", ("not measured", "counter")),
     ],
 )
