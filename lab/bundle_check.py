@@ -22,6 +22,7 @@ import zipfile
 from collections.abc import Mapping
 
 from lab import export, worker
+from lab.calibration import with_limits
 from lab.export import MANIFEST, RECORDS
 from lab.foreign_run import ForeignRunError, check_command, check_manifest, check_records
 from lab.parameters import Plan
@@ -93,7 +94,7 @@ def check(files: Mapping[str, bytes], limits: Limits) -> dict[str, bytes]:
         if declared.explore is not None:
             (settings,) = Plan.of(declared.explore.parameters).cells
             drawn = [*drawn, *declared.explore.charts(settings, estimates, view.records, None)]
-        for chart in drawn:
+        for chart in (with_limits(chart, view.manifest) for chart in drawn):
             charts.figure(chart)
             charts.table(chart)
         return export.bundle(view)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab import collection, export
@@ -528,6 +528,9 @@ def test_the_command_refuses_in_one_line(
 # --- whatever comes ----------------------------------------------------------------------------------------------------------
 
 
+EXAMPLES = 50  # each imports, and most of those accepted again: 3,000 of each kind have been tried
+
+
 def holds(imports: Imports, add: Callable[[], str]) -> None:
     """Whatever was added is refused and leaves nothing, or is a run like any other."""
     reference, message = "", ""
@@ -557,6 +560,7 @@ def edited(data: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
     return data
 
 
+@settings(max_examples=EXAMPLES)
 @given(edits=EDITS, file=st.sampled_from([MANIFEST, RECORDS, SUMMARY, VERDICTS, "run.zip", "run.json"]))
 def test_a_bundle_with_any_bytes_changed(edits: list[tuple[float, int, bytes]], file: str, tmp_path_factory: Any) -> None:
     imports = Imports(tmp_path_factory.getbasetemp() / "bytes", check=check)
@@ -576,6 +580,7 @@ JSON_VALUES = st.recursive(
 )
 
 
+@settings(max_examples=EXAMPLES)
 @given(place=st.floats(0, 0.999), value=JSON_VALUES)
 def test_a_manifest_with_any_value_anywhere(place: float, value: Any, tmp_path_factory: Any) -> None:
     imports = Imports(tmp_path_factory.getbasetemp() / "values", check=check)
@@ -596,6 +601,7 @@ def test_a_manifest_with_any_value_anywhere(place: float, value: Any, tmp_path_f
     holds(imports, lambda: imports.add(zipped(changed(files(), change))))
 
 
+@settings(max_examples=EXAMPLES)
 @given(column=st.integers(0, 30), row=st.integers(1, 4), cell=st.text(max_size=8) | st.floats().map(repr) | st.integers().map(str))
 def test_records_with_any_cell_anywhere(column: int, row: int, cell: str, tmp_path_factory: Any) -> None:
     imports = Imports(tmp_path_factory.getbasetemp() / "cells", check=check)
