@@ -191,6 +191,8 @@ def _results(state: PageState, run: Run | None, findings: Callable[[Results], No
         with link:
             links(state, None)
         return
+    with st.spinner("Working out the verdicts and the charts of the run: the first time this takes a few seconds"):
+        found.prepare()
     if found.verdicts:
         with top:
             answer(found.verdicts, _where(found))
@@ -251,7 +253,7 @@ def _findings(state: PageState, found: Results) -> None:
     key = found.reference
     if found.verdicts:
         st.subheader("Verdicts")
-        cards(found.verdicts)
+        cards(found.verdicts, f"{key}:verdicts")
         shell.glossary_link("What the words of a verdict mean", "verdict")
     if state.workload.notice:
         st.subheader("What to notice")
@@ -264,11 +266,18 @@ def _findings(state: PageState, found: Results) -> None:
         st.caption("No measurement to draw.")
     st.subheader("Take away")
     downloads(found, key)
-    method, raw, link = st.tabs(["Method", "Raw data", "Links and command line"])
+    st.fragment(_details)(state, found)
+
+
+def _details(state: PageState, found: Results) -> None:
+    """Method, raw data, links. Thousands of rows are sent when they are asked for."""
+    names = ["Method", "Raw data", "Links and command line"]
+    method, raw, link = st.tabs(names, key=state.key(f"details {found.reference}"), on_change="rerun")
     with method:
         _method(state.workload)
     with raw:
-        _raw(found)
+        if raw.open:
+            _raw(found)
     with link:
         links(state, found)
 

@@ -10,23 +10,55 @@ from lab import charts
 from lab.ui.results import Drawn
 from lab.ui.text import plain
 
+DRAWN_AT_ONCE = 5  # of a run's charts; a browser needs some tenths of a second for each, and nobody reads twenty
+
 
 def figures(found: Sequence[Drawn], key: str) -> None:
-    """All charts: the first across the page, the others in two columns (one on a phone). ``key`` tells those of one run from another's."""
+    """All charts: the first across the page, the next four in two columns (one on a phone), the others as lines that open.
+
+    ``key`` tells those of one run from another's.
+    """
     for drawn in found[:1]:
-        _figure(drawn, key)
-    for start in range(1, len(found), 2):
-        for column, drawn in zip(st.columns(2, gap="large"), found[start : start + 2], strict=False):
+        _headed(drawn, key)
+    for start in range(1, min(len(found), DRAWN_AT_ONCE), 2):
+        for column, drawn in zip(st.columns(2, gap="large"), found[start : min(start + 2, DRAWN_AT_ONCE)], strict=False):
             with column:
-                _figure(drawn, key)
+                _headed(drawn, key)
+    others = found[DRAWN_AT_ONCE:]
+    if others:
+        st.markdown(f"#### {len(others)} more {'chart' if len(others) == 1 else 'charts'}")
+    for drawn in others:
+        st.fragment(_in_a_line)(drawn, f"{key}:{drawn.chart.key}")
+
+
+def _headed(drawn: Drawn, key: str) -> None:
+    st.markdown(f"#### {plain(drawn.chart.title)}")
+    _figure(drawn, f"{key}:{drawn.chart.key}")
+    st.fragment(_numbers)(drawn, f"{key}:{drawn.chart.key}")
+
+
+def _in_a_line(drawn: Drawn, key: str) -> None:
+    """The chart's title, which opens to the chart and its numbers."""
+    with st.expander(plain(drawn.chart.title), key=f"{key}:line", on_change="rerun") as line:
+        if line.open:
+            _figure(drawn, key)
+            _table(drawn)
 
 
 def _figure(drawn: Drawn, key: str) -> None:
     chart = drawn.chart
-    st.markdown(f"#### {plain(chart.title)}")
     if chart.takeaway:
         st.markdown(plain(chart.takeaway))
-    st.plotly_chart(drawn.figure, key=f"{key}:{chart.key}", config=charts.CONFIG, alt=chart.alt)
+    st.plotly_chart(drawn.figure, key=key, config=charts.CONFIG, alt=chart.alt)
     st.caption(plain(chart.alt))
-    with st.expander("The numbers of this chart"):
-        st.dataframe(drawn.table, hide_index=True, alt=f"The numbers of the chart “{chart.title}”")
+
+
+def _numbers(drawn: Drawn, key: str) -> None:
+    """The chart's table, drawn when it is opened: those of all charts would be most of a page's work."""
+    with st.expander("The numbers of this chart", key=f"{key}:numbers", on_change="rerun") as numbers:
+        if numbers.open:
+            _table(drawn)
+
+
+def _table(drawn: Drawn) -> None:
+    st.dataframe(drawn.table, hide_index=True, alt=f"The numbers of the chart “{drawn.chart.title}”")

@@ -73,6 +73,10 @@ class Results:
     def verdicts(self) -> list[Verdict]:
         return verdicts(self.workload, self.estimates, Evidence.from_manifest(self.view.manifest))
 
+    def prepare(self) -> None:
+        """Compute what a page shows of it at once, so that the page can say what it is waiting for."""
+        _ = self.verdicts, self.figures, self.files
+
     @cached_property
     def files(self) -> Mapping[str, bytes]:
         """What can be downloaded, by name: the four files, all of it as one JSON document, the four as one archive."""

@@ -76,18 +76,25 @@ def answer(found: Sequence[Verdict], where: str) -> None:
     st.markdown(f"{said}{NEW_LINE}:small[{plain(where)}, {total:,} {'verdict' if total == 1 else 'verdicts'}:] {tally}")
 
 
-def cards(found: Sequence[Verdict]) -> None:
+def cards(found: Sequence[Verdict], key: str) -> None:
     """One line for each claim, which opens to what it rests on; what was not measured comes last, as a list.
 
-    A claim that stands alone is open. Comparisons stand side by side, cells inside their table.
+    A claim that stands alone is open. Comparisons stand side by side, cells inside their table. ``key`` tells those of one run from
+    another's.
     """
+    st.fragment(_cards)(found, key)  # a fragment: opening a line draws the lines again, not the page
+
+
+def _cards(found: Sequence[Verdict], key: str) -> None:
     by_claim = _by_claim(found)
     unmeasured = [claim_id for claim_id, rows in by_claim.items() if not _judged(rows)]
     shown = [claim_id for claim_id in by_claim if claim_id not in unmeasured and claims()[claim_id].table not in by_claim]
     for claim_id in shown:
         claim, rows = claims()[claim_id], by_claim[claim_id]
-        with st.expander(f"**{plain(claim.statement)}**, {_claimed(claim)} · {_in_a_line(claim, rows)}", expanded=len(shown) == 1):
-            _card(claim, rows, [row for cell in claim.cells for row in by_claim.get(cell, ())])
+        line = f"**{plain(claim.statement)}**, {_claimed(claim)} · {_in_a_line(claim, rows)}"
+        with st.expander(line, expanded=len(shown) == 1, key=f"{key}:{claim_id}", on_change="rerun") as opened:
+            if opened.open:
+                _card(claim, rows, [row for cell in claim.cells for row in by_claim.get(cell, ())])
     apart = [claim_id for claim_id in unmeasured if claims()[claim_id].table not in by_claim]
     if apart:
         with st.expander(f"{len(apart)} {'claim' if len(apart) == 1 else 'claims'} not measured in this run", expanded=not shown):

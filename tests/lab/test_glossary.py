@@ -34,7 +34,7 @@ def test_each_word_stands_once_in_a_known_group_and_says_something() -> None:
     names = Counter(name for term in TERMS for name in term.names)
     assert [name for name, count in names.items() if count > 1] == []
     assert {term.group for term in TERMS} == set(GROUPS)
-    assert all(term.meaning.endswith(".") and 30 < len(term.meaning) < 300 for term in TERMS)
+    assert all(term.meaning.endswith(".") and 20 < len(term.meaning) < 300 for term in TERMS)
 
 
 def test_a_name_comes_before_a_mention() -> None:

@@ -18,7 +18,7 @@ def test_an_address_opens_a_word_and_a_search_changes_the_address(open_page: Cal
     assert "latency_s" not in shown(page)
     page.text_input[0].set_value("latency_s").run()
     assert "**latency_s**" in shown(page)
-    assert page.query_params["find"] == ["latency_s"]
+    assert page.query_params["find"] in ("latency_s", ["latency_s"])  # AppTest gives back what was set
     assert page.table  # the experiments that measure it
 
 
