@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from lab import collection, report
+from lab import collection
 from lab.command_line import output
 from lab.command_line.status import DONE, FAILED
 from lab.jobs import Engine
@@ -26,6 +26,8 @@ def add(commands: Any) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from lab import report  # drawing takes a second to import, and packages that measuring does without
+
     report.check(options.runs)
     output.check_file(options.out, report.ENDINGS)
     with Store() as store, Engine(store) as engine:

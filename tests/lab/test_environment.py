@@ -435,5 +435,5 @@ def test_engine_and_command_line_import_nothing_heavy() -> None:
     program = "import lab.__main__, lab.environment, sys; lab.environment.device_facts(); print(sorted(sys.modules))"
     modules = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "'lab.jobs'" in modules
-    for name in ("torch", "scipy", "sklearn", "streamlit"):
+    for name in ("torch", "scipy", "sklearn", "streamlit", "pandas", "plotly", "jinja2", "markdown_it"):
         assert f"'{name}'" not in modules
