@@ -6,10 +6,12 @@ A *finding* is one verdict of one run. Findings on one claim and comparison are 
 
 1. measured before not measured;
 2. the protocol that the comparison is about: the published one as published, the sound one best against best;
-3. a recorded run or one of this machine before an imported one, which nobody here has measured;
+3. a recorded run before one of this machine, whatever that is and whatever else it was doing, and that before an imported one, which
+   nobody here has measured;
 4. a run that finished before one that ended early;
-5. the newest run;
-6. within a run, the order in which its experiment gives them (its main setting first).
+5. any other run before one with the quick preset, which is a first look;
+6. the newest run;
+7. within a run, the order in which its experiment gives them (its main setting first).
 
 The rule looks at no value and no verdict word, so it cannot choose the result that pleases. Nothing is averaged over runs, and a table is
 judged by one run as a whole, as its intervals are adjusted for the cells of that run. Findings that do not lead stay in the row;
@@ -33,9 +35,10 @@ from lab.workload import Workload
 
 COMPARISONS: tuple[Comparison, ...] = ("published", "best")
 COMPARISON_TITLES: Mapping[str, str] = {"published": "as published", "best": "best against best"}
-ORIGINS = {"recorded": "recorded run", "local": "run of this machine", "imported": "imported run"}
+ORIGINS = {"recorded": "recorded run", "local": "run of this machine", "imported": "imported run"}  # in the order in which they lead
+FIRST_LOOK = "quick"  # the preset with which a run is a first look
 NO_EXPERIMENT = "No experiment yet."
-NO_COMPARISON = "The experiment makes no such comparison for this claim."
+NO_COMPARISON = "No run among this evidence makes this comparison for the claim."
 
 # The order in which a reader wants to know how many there are: from borne out to not, then what is open.
 COUNTED = (
@@ -49,6 +52,7 @@ class JudgedRun:
     """One run as evidence: its reference, what its manifest says of it, and its verdicts. Equal only to itself.
 
     ``started_at`` is ISO 8601, "" where it is not known. ``finished`` is False for a run that was cancelled, failed or was interrupted.
+    ``preset`` is "custom" for a run with settings of its own.
     """
 
     reference: str
@@ -57,6 +61,7 @@ class JudgedRun:
     started_at: str
     finished: bool
     verdicts: tuple[Verdict, ...]
+    preset: str = ""
 
     @classmethod
     def of(cls, reference: str, view: RunView, verdicts: Sequence[Verdict]) -> JudgedRun:
@@ -69,6 +74,7 @@ class JudgedRun:
             started_at=str(manifest.get("started_at") or manifest.get("created_at") or ""),
             finished=view.status == "finished",
             verdicts=tuple(verdicts),
+            preset=str(manifest.get("preset") or ""),
         )
 
     @property
@@ -80,7 +86,18 @@ class JudgedRun:
     def title(self) -> str:
         """What it is in words: "recorded run, NVIDIA H200, 22 November 2026, ended early"."""
         date = formatting.date(self.started_at) or "undated"
-        return ", ".join((self.origin, self.hardware, date, *(() if self.finished else ("ended early",))))
+        return ", ".join((self.origin, self.hardware, date, *self.reservations))
+
+    @property
+    def reservations(self) -> tuple[str, ...]:
+        """What should be known of the run wherever it is named as evidence."""
+        return (*((f"{FIRST_LOOK} preset",) if self.preset == FIRST_LOOK else ()), *(() if self.finished else ("ended early",)))
+
+    @property
+    def precedence(self) -> tuple[int, bool, bool, float, str]:
+        """The part of the module's rule that looks at the run; its reference only makes runs of one moment stand the same every time."""
+        rank = tuple(ORIGINS).index(origin(self.reference))
+        return rank, not self.finished, self.preset == FIRST_LOOK, self.age_key, self.reference
 
     @property
     def age_key(self) -> float:
@@ -111,8 +128,7 @@ class Finding:
     @property
     def evidence(self) -> str:
         """Where the run comes from, and the hardware, data and date of this measurement."""
-        early = "" if self.run.finished else "; ended early"
-        return f"{self.run.origin}: {self.verdict.evidence}{early}"
+        return "; ".join((f"{self.run.origin}: {self.verdict.evidence}", *self.run.reservations))
 
 
 @dataclass(frozen=True)
@@ -261,10 +277,9 @@ def _standing(comparison: Comparison, found: Sequence[Finding], experiment: Work
     return Standing(comparison, (), NO_EXPERIMENT if experiment is None else f"No run of “{experiment.title}” is among this evidence.")
 
 
-def _precedence(finding: Finding) -> tuple[tuple[bool, bool], bool, bool, float, str]:
-    """The rule of the module's docstring as a sort key; the reference only makes the order of runs of one moment the same every time."""
-    run = finding.run
-    return words.precedence(finding.verdict), origin(run.reference) == "imported", not run.finished, run.age_key, run.reference
+def _precedence(finding: Finding) -> tuple[tuple[bool, bool], tuple[int, bool, bool, float, str]]:
+    """The rule of the module's docstring as a sort key; verdicts of one run keep their order."""
+    return words.precedence(finding.verdict), finding.run.precedence
 
 
 # --- in one sentence ------------------------------------------------------------------------------------------------------------
@@ -290,7 +305,7 @@ def adverse(claim: Claim) -> bool:
 
 
 def headline(rows: Sequence[Row]) -> str:
-    """The board in two sentences: how many claims were tested, reproduced and contradicted, and how many were not; cells counted."""
+    """The board in two sentences: how many claims were tested, reproduced, contradicted and left open, how many were not; cells counted."""
     each = single(rows)
     if not each:
         return "No claim fits."
@@ -303,10 +318,10 @@ def headline(rows: Sequence[Row]) -> str:
         found = counts(each, comparison)
         of = sum(count for name, count in found.items() if name != NOT_MEASURED)
         if of:
-            held, failed = found.get(words.REPRODUCED, 0), found.get(words.CONTRADICTED, 0)
-            parts.append(
-                f"{COMPARISON_TITLES[comparison]} {held} of {of} {'was' if held == 1 else 'were'} reproduced and {failed} contradicted"
-            )
+            held, failed, unclear = (found.get(name, 0) for name in (words.REPRODUCED, words.CONTRADICTED, words.INCONCLUSIVE))
+            told = [f"{held} of {of} {'was' if held == 1 else 'were'} reproduced", f"{failed} contradicted"]
+            told += [f"{unclear} left inconclusive"] if unclear else []
+            parts.append(f"{COMPARISON_TITLES[comparison]} {', '.join(told[:-1])} and {told[-1]}")
     said += f": {'; '.join(parts)}." if parts else "."
     rest = [f"{untested} {'has' if untested == 1 else 'have'} no experiment yet"] if untested else []
     if silent:

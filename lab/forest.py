@@ -360,7 +360,7 @@ def _hover(point: Point, axis: Axis) -> str:
         f"Claimed: {claim.claimed_text}. Measured: {_measured(point)}",
     ]
     if axis == "effect":
-        texts.append(f"{_on_axis(point.x)} the claimed effect")
+        texts.append(f"{_on_axis(point.x)} the claimed effect{' (of the logarithms)' if claim.scale == 'log' else ''}")
     if adverse(claim):
         texts.append("More of this effect is worse for the technique.")
     texts += [f"Also: {said}" for said in [point.standing.dissent()] if said]

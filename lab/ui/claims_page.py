@@ -33,7 +33,7 @@ FILTER_LABELS = {"technique": "Technique", "published": "As published", "best": 
 OPTION_LABELS = {"technique": TECHNIQUES, "source": {key: source.name for key, source in sources().items()}}
 AXIS_MEANING = {
     "effect": "How much of the claimed effect was measured, on one axis for all claims: **0** is no effect, **1** exactly as claimed, "
-    "below 0 the opposite of the claim.",
+    "below 0 the opposite of the claim. Ratios count by their logarithm: of a claimed 9×, a measured 3× is half and 81× is twice.",
     "times": "The measured ratio beside the claimed one, for the claims of a ratio; the dotted line is 1×, no difference.",
 }
 MARKERS = (
@@ -43,8 +43,9 @@ MARKERS = (
 TABLE_HEIGHT = 560
 RULE = (
     "Where several verdicts speak of one claim and comparison, the first by this rule leads: measured before not measured; the published "
-    "protocol as published, the sound one best against best; imported runs last; finished runs before those ended early; the newest. The "
-    "rule looks at no value. Other verdicts stand beside it under “Other verdicts” and in the claim's evidence."
+    "protocol as published, the sound one best against best; recorded runs, then runs of this machine, then imported ones; finished runs "
+    "before those ended early; runs with the quick preset after others; the newest. The rule looks at no value. Other verdicts stand beside "
+    "it under “Other verdicts” and in the claim's evidence."
 )
 
 

@@ -32,9 +32,13 @@ def verdict(
 
 
 def run(
-    *verdicts: Verdict, reference: str = "recorded/activations/h200", started_at: str = "2026-01-31T12:00:00Z", finished: bool = True
+    *verdicts: Verdict,
+    reference: str = "recorded/activations/h200",
+    started_at: str = "2026-01-31T12:00:00Z",
+    finished: bool = True,
+    preset: str = "custom",
 ) -> JudgedRun:
-    return JudgedRun(reference, "activations", "A GPU", started_at, finished, verdicts)
+    return JudgedRun(reference, "activations", "A GPU", started_at, finished, verdicts, preset)
 
 
 def row(*runs: JudgedRun, claim: str = CLAIM) -> Row:
@@ -64,7 +68,7 @@ def test_a_claim_without_an_experiment_says_so_and_one_without_a_run_says_that()
 def test_a_comparison_that_no_run_makes_says_so() -> None:
     found = row(run(verdict("reproduced")))
     assert found.best.verdict == "not measured"
-    assert found.best.reason == "The experiment makes no such comparison for this claim."
+    assert found.best.reason == "No run among this evidence makes this comparison for the claim."
     assert found.reference == "recorded/activations/h200"
 
 
@@ -83,17 +87,31 @@ def test_the_rule_in_its_order(comparison: str) -> None:
     wanted, other = ("published", "sound") if comparison == "published" else ("sound", "published")
     # Each run is better than the next by one step of the rule and worse by all later ones.
     runs = [
+        run(verdict("smaller than claimed", wanted, comparison), reference="recorded/activations/7", started_at="2026-01-02T00:00:00Z"),
+        run(verdict("contradicted", wanted, comparison), reference="recorded/activations/6", started_at="2026-01-01T00:00:00Z"),
         run(verdict("contradicted", wanted, comparison), reference="5", started_at="2026-01-05T00:00:00Z"),
         run(verdict("reproduced", wanted, comparison), reference="4", started_at="2026-01-04T00:00:00Z"),
+        run(verdict("reproduced", wanted, comparison), reference="quick", started_at="2026-01-29T00:00:00Z", preset="quick"),
         run(verdict("inconclusive", wanted, comparison), reference="3", started_at="2026-01-30T00:00:00Z", finished=False),
         run(verdict("no difference", wanted, comparison), reference="imported/3", started_at="2026-01-30T12:00:00Z"),
         run(verdict("larger than claimed", other, comparison), reference="2", started_at="2026-01-31T00:00:00Z"),
         run(verdict("not measured", wanted, comparison), reference="1", started_at="2026-02-01T00:00:00Z"),
     ]
-    for order in ([0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [2, 4, 0, 5, 3, 1]):
+    references = [one.reference for one in runs]
+    for order in (range(len(runs)), range(len(runs) - 1, -1, -1), [2, 4, 8, 0, 5, 7, 3, 1, 6]):
         found = row(*(runs[place] for place in order))
         standing = found.published if comparison == "published" else found.best
-        assert [finding.run.reference for finding in standing.findings] == ["5", "4", "3", "imported/3", "2", "1"]
+        assert [finding.run.reference for finding in standing.findings] == references
+
+
+def test_a_quick_run_of_today_does_not_lead_over_the_recorded_one_and_says_what_it_is() -> None:
+    recorded = run(verdict("reproduced"), preset="thorough")
+    today = run(verdict("contradicted"), reference="20260301-120000-aaaaaa", started_at="2026-03-01T12:00:00Z", preset="quick")
+    found = row(recorded, today)
+    assert found.published.verdict == "reproduced"
+    said = "contradicted (another run, run of this machine: A GPU; no data set; 2026-01-31; quick preset)"
+    assert found.dissent == f"As published also: {said}"
+    assert today.title == "run of this machine, A GPU, 1 March 2026, quick preset"
 
 
 def test_within_a_run_the_order_of_the_experiment_decides() -> None:
@@ -194,7 +212,7 @@ def test_the_headline_counts_claims_and_their_cells_but_no_table() -> None:
     untested = sum(claim.technique in ("model_shape", "theory") for claim in each)
     assert board.headline(rows) == (
         f"Of {len(each)} claims, 2 are put to the test: as published 1 of 2 was reproduced and 1 contradicted; "
-        f"best against best 0 of 1 were reproduced and 0 contradicted. "
+        f"best against best 0 of 1 were reproduced, 0 contradicted and 1 left inconclusive. "
         f"{untested} have no experiment yet; {len(each) - untested - 2} are not measured by these runs."
     )
     assert board.counts(rows, "published") == {"reproduced": 1, "contradicted": 1, "not measured": len(each) - 2}
