@@ -3,6 +3,7 @@
 A measurement rests on what it would change with:
 
 - a *physical* quantity (seconds, joules, watts, rates) on the machine, its driver and libraries, the lab's code and how long a segment is;
+  on data where the measurement itself names them;
 - a *learned* one (a loss, an accuracy, a share) on libraries, the lab's code and the data, but on no clock: the model of GPU or CPU does
   not matter to it, only whether a GPU or a CPU drew the random numbers;
 - a count or an exact value on nothing: it is equal or it is not.
@@ -56,9 +57,11 @@ class Obstacles:
 
     def learned(self, data: str) -> tuple[str, ...]:
         """Reasons against a learned quantity. ``data`` names the data set where the measurement says it, else all of the runs' count."""
-        named = [name for name in self.data if data == name or data.startswith((f"{name} ", f"{name},"))]
-        others = () if data and not named else tuple(self.data[name] for name in named or self.data)
-        return (*self.software, *others)
+        return (*self.software, *(self.named(data) if data else tuple(self.data.values())))
+
+    def named(self, data: str) -> tuple[str, ...]:
+        """Reasons against a measurement on the data set that ``data`` names, () where it is none of the runs' that differ."""
+        return tuple(reason for name, reason in self.data.items() if data == name or data.startswith((f"{name} ", f"{name},")))
 
 
 def obstacles(first: RunView, second: RunView) -> Obstacles:

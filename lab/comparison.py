@@ -230,6 +230,12 @@ def check(runs: Sequence[ComparedRun]) -> None:
         if run.reference in seen:
             raise ComparisonError(f"runs: {run.reference} is given twice; allowed: each run once")
         seen.add(run.reference)
+    of_run: dict[str, str] = {}
+    for run in runs:
+        # A copy measured nothing a second time: it would agree with its original to the last digit and make its spread look like none.
+        other = of_run.setdefault(run.view.run_id, run.reference)
+        if other != run.reference:
+            raise ComparisonError(f"runs: {other} and {run.reference} are the same run ({run.view.run_id}); allowed: each run once")
     workloads = dict.fromkeys(run.view.workload.name for run in runs)
     if len(workloads) > 1:
         titles = ", ".join(f"{run.reference} is of {run.view.workload.title}" for run in runs)
@@ -308,8 +314,8 @@ class _Both:
         return Contrast(second - first, tuple(components))
 
     @property
-    def same_seeds(self) -> bool:
-        """Whether both sides learned the very same: equal seeds, equal settings, nothing that depends on a clock."""
+    def same_values(self) -> bool:
+        """Whether both sides learned the very same, as equal seeds and settings do where nothing depends on a clock."""
         a, b = self.pair.first, self.pair.second
         return self.kind == "learned" and (a.estimate.mean, a.low, a.high) == (b.estimate.mean, b.low, b.high)
 
@@ -390,6 +396,7 @@ def _refusal(pair: Match, ours: Sequence[Quantity], theirs: Sequence[Quantity], 
     reasons = [other_kind] if other_kind else []
     if a.physical:
         reasons += between.physical(a.kind if a.kind == b.kind else "cuda", a.unit)
+        reasons += between.named(str(a.estimate.dimensions.get("data", "")))
         caches = [str(q.estimate.dimensions.get(CACHE_DIMENSION, "")) for q in (a, b)]
         if caches[0] != caches[1]:
             reasons.append(f"different state of the cache ({caches[0] or 'unknown'}, {caches[1] or 'unknown'})")
@@ -474,7 +481,7 @@ class _Judged:
     def _question(self, item: _Both) -> Question | None:
         if item.kind not in ("ratio", "raw", "learned") or not _present(item) or item.refusal:
             return None
-        if item.same_seeds or self._obstacle(item):
+        if item.same_values or self._obstacle(item):
             return None
         margin = _margin(item)
         between = self._between(item)
@@ -501,8 +508,8 @@ class _Judged:
         if item.refusal:
             return row(REFUSED if item.kind != "listed" else "", item.refusal)
         change = _ends(item.move(self._between(item)), item.logarithmic)
-        if item.same_seeds:
-            return row(EQUAL, "the same seeds gave the same values", change)
+        if item.same_values:
+            return row(EQUAL, "the same value and interval to the last digit", change)
         obstacle = self._obstacle(item)
         if obstacle:
             return row(NOT_DECIDED, obstacle, change)

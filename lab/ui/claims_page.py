@@ -44,8 +44,8 @@ TABLE_HEIGHT = 560
 RULE = (
     "Where several verdicts speak of one claim and comparison, the first by this rule leads: measured before not measured; the published "
     "protocol as published, the sound one best against best; recorded runs, then runs of this machine, then imported ones; finished runs "
-    "before those ended early; runs with the quick preset after others; the newest. The rule looks at no value. Other verdicts stand beside "
-    "it under “Other verdicts” and in the claim's evidence."
+    "before those ended early; runs with the quick preset after others; the newest. The rule looks at no value. Other verdicts stand "
+    "beside it under “Other verdicts” and in the claim's evidence."
 )
 
 

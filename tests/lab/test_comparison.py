@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -45,6 +46,13 @@ def test_two_to_six_runs_are_compared(count: int) -> None:
 def test_a_run_is_compared_once() -> None:
     with pytest.raises(ComparisonError, match="a is given twice"):
         compare([run("a", times(arms())), run("a", times(arms()))])
+
+
+def test_a_copy_of_a_run_is_not_a_second_run() -> None:
+    original = run("a", times(arms()))
+    copies = [dataclasses.replace(original, reference=reference) for reference in ("imported/0123456789ab", "recorded/compared/h200")]
+    with pytest.raises(ComparisonError, match="a and imported/0123456789ab are the same run"):
+        compare([original, *copies])
 
 
 def test_runs_of_different_experiments_are_refused_by_their_titles() -> None:
@@ -267,7 +275,7 @@ def test_the_difference_of_accuracies() -> None:
 
 def test_equal_seeds_that_gave_equal_values_are_equal() -> None:
     row = learned([88, 89, 90, 91, 92], [88, 89, 90, 91, 92], data=DIGITS)
-    assert (row.word, row.reason) == ("equal", "the same seeds gave the same values")
+    assert (row.word, row.reason) == ("equal", "the same value and interval to the last digit")
 
 
 @pytest.mark.parametrize(
@@ -282,6 +290,16 @@ def test_equal_seeds_that_gave_equal_values_are_equal() -> None:
 )
 def test_what_was_learned_rests_on_data_and_code(manifest: dict, word: str) -> None:
     assert learned([88, 89, 90, 91, 92], [78, 79, 80, 81, 82], **manifest).word == word
+
+
+@pytest.mark.parametrize(("named", "refused"), [("digits", True), ("text", False), ("", False)])
+def test_a_time_rests_on_the_data_that_it_names(named: str, refused: bool) -> None:
+    other = [{"name": "digits", "sha256": "b" * 64}, {"name": "text", "sha256": "e" * 64}]
+    timed = [times(arms(), **({"data": named} if named else {})) for _ in range(2)]
+    found = compare([run("a", timed[0], data=[*DIGITS, other[1]]), run("b", timed[1], data=other)])
+    row = one(found, "raw")
+    assert (row.word == "refused") == refused
+    assert ("different data (digits: SHA-256)" in row.reason) == refused
 
 
 def test_an_interval_that_the_experiment_recorded_belongs_to_its_value() -> None:
