@@ -42,7 +42,10 @@ class Task:
 
     @property
     def last_s(self) -> float:
-        """How long the recording it repeats took, in seconds; 0 where its manifest does not say."""
+        """How long the recording it repeats took, in seconds; 0 where its manifest does not say.
+
+        Raises RecordedError for a recording that this version of the lab cannot read, as its parameters are others.
+        """
         manifest = self.source.view().manifest
         try:
             begun, ended = (datetime.fromisoformat(str(manifest.get(name))) for name in ("started_at", "ended_at"))
@@ -98,11 +101,22 @@ class Batch:
             done = {}
         return cls(folder, done)
 
+    def has(self, task: Task) -> bool:
+        """Whether the task is done and its folder still holds that run: the files may have been put back since."""
+        try:
+            manifest = json.loads((task.target.folder / export.MANIFEST).read_text(encoding="utf-8"))
+            return manifest["run_id"] == self.done[task.target.reference]
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
     def keep_before(self, task: Task) -> None:
         """Keep the files that will be replaced, once: what an interrupted attempt left is not what was there before."""
         kept = self.before(task)
         if not kept.exists():
-            shutil.copytree(task.source.folder, kept)
+            part = kept.with_name(f".{kept.name}")  # a copy that was cut off must not be taken for the whole
+            shutil.rmtree(part, ignore_errors=True)
+            shutil.copytree(task.source.folder, part)
+            part.replace(kept)
 
     def before(self, task: Task) -> Path:
         """Where the files are kept that the task replaces."""

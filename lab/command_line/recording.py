@@ -69,22 +69,33 @@ def record(
     """
     for place, task in enumerate(wanted, 1):
         name = task.target.reference
-        took = f"took {formatting.duration(task.last_s)} when it was last recorded"
         if stop.is_set():
             break
-        if name in batch.done:
+        if batch.has(task):
             _say(place, len(wanted), name, f"recorded already, as run {batch.done[name]}")
-        elif time.monotonic() + task.last_s > ends_at:
+            continue
+        try:
+            took = f"took {formatting.duration(task.last_s)} when it was last recorded"
+        except export.RecordedError as error:  # its parameters are there no more, say
+            _say(place, len(wanted), name, f"not recorded: {task.source.reference} cannot be read, so it cannot be repeated ({error})")
+            continue
+        if time.monotonic() + task.last_s > ends_at:
             _say(place, len(wanted), name, f"left for another time: it {took}")
         else:
             _say(place, len(wanted), name, took)
             _repeat(engine, batch, task, device, stop)
-    recorded = [task for task in wanted if task.target.reference in batch.done]
+    recorded = [task for task in wanted if batch.has(task)]
+    commits: dict[str, list[str]] = {}
     for task in recorded:
         name = task.target.reference
         print(f"{name}: run {batch.done[name]}, against the run recorded before")
         before, after = (export.load_recorded(folder) for folder in (batch.before(task), task.target.folder))
         print(recording_changes.text(recording_changes.changes(before, after)))
+        commits.setdefault(str(after.manifest.get("commit") or "an unknown commit"), []).append(name)
+    if len(commits) > 1:
+        print("The lab's code changed while the batch was interrupted: --fresh records all with one commit.")
+        for commit, names in commits.items():
+            print(f"  {commit}: {', '.join(names)}")
     print(f"{len(recorded)} of {len(wanted)} recorded")
     return len(recorded) == len(wanted)
 

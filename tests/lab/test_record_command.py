@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import threading
 from collections.abc import Iterator
@@ -53,6 +54,36 @@ def test_a_recording_is_repeated_with_its_parameters_and_the_changes_are_told(
     n_runs = len(engine.store.runs())
     assert record(engine, Batch.open(tmp_path / "batch"), [task], "cpu", threading.Event())  # interrupted after it: nothing is run again
     assert len(engine.store.runs()) == n_runs
+
+
+def test_runs_of_several_commits_in_one_batch_are_told(
+    engine: Engine, task: Task, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Task(task.source, Recording("demo", tmp_path / "recorded" / "h200-other"))
+    batch = Batch.open(tmp_path / "batch")
+    view = task.source.view()
+    for each, commit in ((task, "a" * 40), (other, "b" * 40)):
+        batch.finish(each, dataclasses.replace(view, manifest={**view.manifest, "commit": commit}))
+    assert record(engine, batch, [task, other], "cpu", threading.Event())
+    told = capsys.readouterr().out
+    assert "The lab's code changed while the batch was interrupted" in told
+    assert f"  {'b' * 40}: recorded/demo/h200-other\n" in told
+
+
+def test_a_recording_whose_parameters_are_there_no_more_is_named_and_the_others_go_on(
+    engine: Engine, task: Task, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = Recording("demo", tmp_path / "recorded" / "h100-old")
+    export.write(old.folder, task.source.view())
+    manifest = json.loads((old.folder / export.MANIFEST).read_text())
+    manifest["parameters"]["temperature"] = [1.0]
+    (old.folder / export.MANIFEST).write_text(json.dumps(manifest))
+    wanted = [Task(old, Recording("demo", tmp_path / "recorded" / "h200-old")), task]
+    assert not record(engine, Batch.open(tmp_path / "batch"), wanted, "cpu", threading.Event())
+    said = capsys.readouterr()
+    assert "recorded/demo/h100-old cannot be read, so it cannot be repeated" in said.err
+    assert "temperature" in said.err
+    assert said.out.endswith("1 of 2 recorded\n")
 
 
 def test_what_would_end_too_late_is_left(engine: Engine, task: Task, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,6 +82,26 @@ def test_a_batch_goes_on_where_it_stopped_and_keeps_what_was_there_before(tmp_pa
     assert Batch.open(tmp_path / "recording").done == {}
 
 
+def test_files_that_were_put_back_are_recorded_again(tmp_path: Path, task: Task) -> None:
+    view = task.source.view()
+    batch = Batch.open(tmp_path / "recording")
+    assert not batch.has(task)
+    batch.finish(task, dataclasses.replace(view, run_id="20260131-174502-a7k2m9"))
+    assert batch.has(task)
+    export.write(task.target.folder, view)
+    assert not batch.has(task)
+
+
+def test_a_copy_that_was_cut_off_is_not_what_was_there_before(tmp_path: Path, task: Task) -> None:
+    batch = Batch.open(tmp_path / "recording")
+    part = batch.before(task).with_name(f".{batch.before(task).name}")
+    part.mkdir(parents=True)
+    (part / export.MANIFEST).write_text("{")
+    batch.keep_before(task)
+    assert export.load_recorded(batch.before(task)).run_id == task.source.view().run_id
+    assert not part.exists()
+
+
 def test_a_run_too_large_for_the_repository_replaces_nothing(tmp_path: Path, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (task.target.folder / export.RECORDS).read_bytes()
     view = task.source.view()
