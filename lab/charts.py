@@ -16,6 +16,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from lab import formatting, heatmap
+from lab.plot_text import literal
 from lab.records import Chart, Scalar, Series
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#C46A9E", "#B57B00")
@@ -69,19 +70,22 @@ def figure(chart: Chart, known: Mapping[str, Style] | None = None) -> go.Figure:
     """The figure of ``chart`` in the ``known`` styles of its series (chosen anew where there are none).
 
     On a linear y axis values are divided by one SI prefix, named in the axis title; on a logarithmic one each tick carries its
-    own prefix. A missing value leaves a gap. Hover texts give value and interval in words.
+    own prefix. A missing value leaves a gap. Hover texts give value and interval in words. Texts are shown as they are, whatever they hold.
     """
     if chart.kind == "heatmap":
-        return heatmap.figure(chart, HEIGHT)
-    drawn = known if known is not None else styles([chart])
+        return heatmap.figure(literal(chart), HEIGHT)
+    named = known if known is not None else styles([chart])
+    looks = [named[series.name] for series in chart.series]
+    chart = literal(chart)
+    drawn = list(zip(chart.series, looks, strict=True))
     x_factor, x_unit = _x_scale(chart)
     factor, unit = _y_scale(chart)
     result = go.Figure()
     if chart.kind == "scatter3d":
-        result.add_traces([_points(chart, series, drawn[series.name]) for series in chart.series])
+        result.add_traces([_points(chart, series, style) for series, style in drawn])
     else:
-        for series in chart.series:
-            result.add_traces(_traces(chart, series, drawn[series.name], x_factor, factor))
+        for series, style in drawn:
+            result.add_traces(_traces(chart, series, style, x_factor, factor))
         for name, value in chart.limits.items():
             result.add_shape(**_limit(f"{name}: {formatting.quantity(value, chart.y_unit)}", value / factor))
         for name, value in chart.marks.items():

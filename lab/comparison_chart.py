@@ -6,7 +6,6 @@ has the whole width for the values. Colours, markers and their meaning are those
 
 from __future__ import annotations
 
-import html
 import math
 import textwrap
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from lab.comparison import (
     what,
     where,
 )
+from lab.plot_text import plot_text
 
 MOST_LINES = 30  # of one picture; the table has them all
 TEXT_HEIGHT, MARK_HEIGHT = 14, 22  # pixels
@@ -67,7 +67,7 @@ def ratios(comparison: Comparison, pairing: Pairing, rows: Sequence[Row], names:
         marks = []
         for place, (value, name) in enumerate(zip(row.values, names, strict=True)):
             if value.mean is not None and value.mean > 0:
-                hover = f"{name}: {formatting.estimate(value.mean, value.low, value.high, '×')}"
+                hover = f"{plot_text(name)}: {formatting.estimate(value.mean, value.low, value.high, '×')}"
                 marks.append(_Mark(name, COLOURS[place], MARKERS[place], value.mean, value.low, value.high, hover, 8.0 * place - 4.0))
         if marks:
             lines.append(_Line(_name(comparison, pairing, row, shared), tuple(marks)))
@@ -83,7 +83,8 @@ def moves(comparison: Comparison, pairing: Pairing, rows: Sequence[Row], names: 
             continue
         colour, symbol = LOOK.get(row.word, DIFFERENT if row.word in DIFFERENT_WORDS else (_BLUE, "square-open"))
         series = row.word if row.word not in DIFFERENT_WORDS else "different"
-        hover = f"{names[1]} / {names[0]}: {formatting.estimate(row.change, row.low, row.high, '×')}<br>{html.escape(row.word)}"
+        change = formatting.estimate(row.change, row.low, row.high, "×")
+        hover = f"{plot_text(names[1])} / {plot_text(names[0])}: {change}<br>{plot_text(row.word)}"
         mark = _Mark(series or "unchanged baseline", colour, symbol, row.change, row.low, row.high, hover)
         lines.append(_Line(_name(comparison, pairing, row, shared), (mark,)))
     return _figure(lines, f"{names[1]} / {names[0]} (×)")
@@ -107,7 +108,7 @@ def _figure(lines: Sequence[_Line], title: str) -> go.Figure:
     marks: list[tuple[_Mark, float]] = []
     for line in lines:
         wrapped = textwrap.wrap(line.name, WRAP)
-        text = "<br>".join(html.escape(part) for part in wrapped)
+        text = "<br>".join(map(plot_text, wrapped))
         result.add_annotation(
             x=0, xref="paper", xanchor="left", y=y, yanchor="top", text=text, align="left", showarrow=False, font={"size": 11}, borderpad=0
         )
@@ -135,7 +136,7 @@ def _figure(lines: Sequence[_Line], title: str) -> go.Figure:
                 y=[place for _, place in found],
                 mode="markers",
                 marker={"color": colour, "symbol": found[0][0].symbol, "size": 9, "line": {"color": colour, "width": 1.5}},
-                name=series,
+                name=plot_text(series),
                 legendgroup=series,
                 showlegend=True,
                 hovertext=[mark.hover for mark, _ in found],
@@ -155,7 +156,7 @@ def _figure(lines: Sequence[_Line], title: str) -> go.Figure:
     result.update_xaxes(
         type="log",
         side="top",
-        title={"text": title},
+        title={"text": plot_text(title)},
         tickvals=ticks,
         ticktext=[f"{tick:,g}" for tick in ticks],
         tickangle=0,

@@ -10,7 +10,6 @@ the edge as an arrow, with its true value in the hover text and in the table. Co
 
 from __future__ import annotations
 
-import html
 import math
 import textwrap
 from collections import Counter
@@ -25,6 +24,7 @@ from lab.board import COMPARISON_TITLES, Row, Standing, adverse, single
 from lab.board_query import Axis
 from lab.charts import COLOURS, NEUTRAL
 from lab.claims import Claim
+from lab.plot_text import plot_text
 from lab.verdicts import Verdict, borders, effect, value_of
 
 ROW_HEIGHT = 22  # pixels of one line
@@ -166,7 +166,7 @@ def figure(drawn: Sequence[Line], axis: Axis) -> go.Figure:
             type="line", x0=x, x1=x, yref="paper", y0=0, y1=1, line={"color": NEUTRAL, "width": 1.5, "dash": dash}, layer="below"
         )
     for title, place in headings.items():
-        text = f"<b>{html.escape(title)}</b>"
+        text = f"<b>{plot_text(title)}</b>"
         result.add_annotation(x=0, xref="paper", xanchor="left", y=place, text=text, showarrow=False, font={"size": 13}, xshift=2)
     result.update_layout(
         height=height * ROW_HEIGHT + FRAME_HEIGHT,
@@ -190,7 +190,7 @@ def figure(drawn: Sequence[Line], axis: Axis) -> go.Figure:
     )
     return result.update_yaxes(
         tickvals=list(places.values()),
-        ticktext=[html.escape(claim_id) for claim_id in places],
+        ticktext=[plot_text(claim_id) for claim_id in places],
         tickfont={"size": 11},
         range=[height - 0.5, -0.5],
         showgrid=False,
@@ -264,7 +264,7 @@ def _claimed(drawn: Sequence[Line], places: dict[str, int], axis: Axis) -> go.Sc
         mode="markers",
         marker={"symbol": "line-ns", "size": 16, "line": {"width": 2.5, "color": NEUTRAL}},
         name="claimed",
-        hovertext=[f"<b>{html.escape(claim.id)}</b><br>Claimed: {html.escape(claim.claimed_text)}" for _, claim in found],
+        hovertext=[f"<b>{plot_text(claim.id)}</b><br>Claimed: {plot_text(claim.claimed_text)}" for _, claim in found],
         hoverinfo="text",
     )
 
@@ -371,4 +371,4 @@ def _hover(point: Point, axis: Axis) -> str:
 
 def _wrapped(text: str) -> str:
     """The text in short lines, with nothing in it that Plotly would take for its own."""
-    return "<br>".join(html.escape(part, quote=False) for part in textwrap.wrap(text, _WRAP))
+    return "<br>".join(plot_text(part) for part in textwrap.wrap(text, _WRAP))

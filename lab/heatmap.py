@@ -21,7 +21,10 @@ MAX_TABLE_COLUMNS = 64
 
 
 def figure(chart: Chart, height: int) -> go.Figure:
-    """The figure, ``height`` pixels high; the first series is the top row. The colour bar carries the unit, one SI prefix for all cells."""
+    """The figure, ``height`` pixels high; the first series is the top row. The colour bar carries the unit, one SI prefix for all cells.
+
+    Texts are those of :func:`lab.plot_text.literal`.
+    """
     columns = _columns(chart)
     matrix = _matrix(chart, columns)
     factor, unit = formatting.prefix(_largest(chart, matrix), chart.y_unit) if not chart.y_log else (1.0, "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +9,9 @@ from typing import Any
 
 from lab import charts
 from lab.calibration import with_limits
-from lab.records import Chart, Estimate, RunView, Scalar, Series
+from lab.records import Chart, Estimate, RunView
 from lab.report.tables import Table
-from lab.report.text import plot_text, shown
+from lab.report.text import shown
 
 # Text and grid lines are coloured by the style sheet, for both themes and for paper; these are what a saved picture has.
 TEMPLATE: dict[str, Any] = {
@@ -45,9 +44,8 @@ def drawings(view: RunView, estimates: Sequence[Estimate]) -> list[Drawing]:
         for chart in view.workload.charts(estimates, view.records)
         if any(y is not None for series in chart.series for y in series.y)
     ]
-    literal = [_literal(chart) for chart in drawn]
-    styles = charts.styles(literal)
-    return [_drawing(chart, charts.figure(safe, styles)) for chart, safe in zip(drawn, literal, strict=True)]
+    styles = charts.styles(drawn)
+    return [_drawing(chart, charts.figure(chart, styles)) for chart in drawn]
 
 
 def _drawing(chart: Chart, figure: Any) -> Drawing:
@@ -56,23 +54,3 @@ def _drawing(chart: Chart, figure: Any) -> Drawing:
     numbers = charts.table(chart)
     rows = [[shown(str(cell)) for cell in row] for row in numbers.to_numpy().tolist()]
     return Drawing(chart, described, int(described["layout"]["height"]), Table([shown(str(name)) for name in numbers.columns], rows))
-
-
-def _literal(chart: Chart) -> Chart:
-    """The chart with texts that Plotly shows as they are, whatever they hold."""
-    return dataclasses.replace(
-        chart,
-        x_title=plot_text(chart.x_title),
-        y_title=plot_text(chart.y_title),
-        z_title=plot_text(chart.z_title),
-        rows_title=plot_text(chart.rows_title),
-        interval=plot_text(chart.interval),
-        series=tuple(_literal_series(series) for series in chart.series),
-        limits={plot_text(name): value for name, value in chart.limits.items()},
-        marks={plot_text(name): value for name, value in chart.marks.items()},
-    )
-
-
-def _literal_series(series: Series) -> Series:
-    xs: tuple[Scalar, ...] = tuple(plot_text(x) if isinstance(x, str) else x for x in series.x)
-    return dataclasses.replace(series, name=plot_text(series.name), x=xs, labels=tuple(map(plot_text, series.labels)))

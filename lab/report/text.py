@@ -20,11 +20,6 @@ def shown(text: str) -> str:
     return visible(text, "\n\t")
 
 
-def plot_text(text: str) -> str:
-    """``text`` as Plotly shows it literally: its texts are a small HTML with bold, line breaks and links."""
-    return shown(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def script_json(value: Any) -> Markup:
     """``value`` as JSON inside a script element: no "<", ">", "&" or line separator is left that could end it."""
     return htmlsafe_json_dumps(value, dumps=_dumps)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import plotly.graph_objects as go
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +59,16 @@ def test_names_are_shown_as_they_are() -> None:
     found = compared(arm="<b>new</b>")
     figure = comparison_chart.moves(found, found.pairings[0], found.pairings[0].of("raw"), NAMES)
     assert "&lt;b&gt;new&lt;/b&gt;" in figure.layout.annotations[0].text
+
+
+@pytest.mark.parametrize("picture", [comparison_chart.ratios, comparison_chart.moves])
+def test_names_that_runs_were_given_are_no_markup(picture: Callable[..., go.Figure]) -> None:
+    found = compared()
+    pairing = found.pairings[0]
+    figure = picture(found, pairing, pairing.of("ratio"), ("<i>one</i>", "<a href='https://example.org'>two</a>"))
+    shown = [figure.layout.xaxis.title.text, *(text for trace in figure.data for text in (trace.name, *(trace.hovertext or ())) if text)]
+    assert any("&lt;a href" in text for text in shown)
+    assert not any("<" in text.replace("<br>", "") for text in shown)
 
 
 def test_nothing_to_draw_is_no_error() -> None:

@@ -26,9 +26,10 @@ from lab.environment import reproducing_command
 from lab.imports import Imported, Imports
 from lab.jobs import Engine
 from lab.parameters import ParameterError, Parameters, Plan, parameter
+from lab.plot_text import plot_text
 from lab.records import Chart, Estimate, Measured, Record, RunView, Series, StoredRecord
 from lab.report import Subject, circumstances, document, judgements, tables
-from lab.report.text import markdown, plot_text, script_json
+from lab.report.text import markdown, script_json
 from lab.store import Store
 from lab.summary import summarise
 from lab.verdicts import Evidence, Verdict, verdicts
