@@ -22,6 +22,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Literal
 
 from lab import comparability, formatting, run_differences
@@ -181,15 +182,30 @@ class VerdictRow:
 
     @property
     def words(self) -> tuple[tuple[str, ...], ...]:
-        """Each run's verdict words in order, without their settings; () where the run did not measure it."""
-        return tuple(tuple(sorted(word for row in rows if (word := _word(row)) != verdict_words.NOT_MEASURED)) for rows in self.verdicts)
+        """Each run's verdict words in its order, without their settings; () where the run did not measure it."""
+        return tuple(tuple(word for row in rows if (word := _word(row)) != verdict_words.NOT_MEASURED) for rows in self.verdicts)
 
     @property
     def disagreement(self) -> int:
-        """0: no two runs that measured it differ; 1: they differ, but where one is inconclusive; 2: decided verdicts differ."""
-        measured = {words for words in self.words if words}
-        decided = {words for words in measured if verdict_words.INCONCLUSIVE not in words}
-        return 2 if len(decided) > 1 else int(len(measured) > 1)
+        """0: no two runs that measured it differ; 1: they differ, but where one is inconclusive; 2: decided verdicts differ.
+
+        Runs that judged equally many pairs are held against each other pair by pair, others by which words they have at all.
+        """
+        measured = [rows for rows, words in zip(self.verdicts, self.words, strict=True) if words]
+        return max((_disagreement(a, b) for a, b in combinations(measured, 2)), default=0)
+
+
+def _disagreement(first: Sequence[Verdict], second: Sequence[Verdict]) -> int:
+    several = [[_word(row) for row in rows] for rows in (first, second)]
+    held = [({a}, {b}) for a, b in zip(*several, strict=True)] if len(first) == len(second) else [(set(several[0]), set(several[1]))]
+    found = 0
+    for a, b in held:
+        a, b = a - {verdict_words.NOT_MEASURED}, b - {verdict_words.NOT_MEASURED}
+        if not a or not b or a == b:
+            continue
+        decided = a - {verdict_words.INCONCLUSIVE}, b - {verdict_words.INCONCLUSIVE}
+        found = max(found, 2 if all(decided) and decided[0] != decided[1] else 1)
+    return found
 
 
 @dataclass(frozen=True)

@@ -408,6 +408,25 @@ def test_settings_of_a_verdict_are_no_disagreement() -> None:
     assert rows[0].disagreement == 0
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "level"),
+    [
+        (["contradicted", "inconclusive"], ["no difference", "inconclusive"], 2),  # the open one hides nothing
+        (["reproduced", "contradicted"], ["contradicted", "reproduced"], 2),  # the same words, of other pairs
+        (["reproduced"], ["reproduced", "reproduced"], 0),  # one more pair is no disagreement
+        (["reproduced"], ["reproduced", "inconclusive"], 1),
+        (["reproduced"], ["reproduced", "contradicted"], 2),
+        (["not measured", "reproduced"], ["contradicted", "reproduced"], 0),
+    ],
+)
+def test_several_pairs_of_one_claim_are_held_against_each_other(first: list[str], second: list[str], level: int) -> None:
+    runs = [
+        run(name, [], verdicts=[verdict("act-speed-phi6", word) for word in words])
+        for name, words in zip("ab", (first, second), strict=True)
+    ]
+    assert compare(runs).verdicts[0].disagreement == compare(runs[::-1]).verdicts[0].disagreement == level
+
+
 # --- in words -----------------------------------------------------------------------------------------------------------------------
 
 
