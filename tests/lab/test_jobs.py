@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -16,12 +17,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+import lab.database
 import lab.jobs
+from lab.database import StoreBusy, StoreDamaged, StoreError
 from lab.environment import HostMemory
-from lab.jobs import DISK_FULL, Engine
+from lab.jobs import DISK_FULL, MAX_QUEUED, MAX_SESSION_RUNS, Engine, QueueFull
 from lab.parameters import ParameterError
 from lab.processes import alive, start_mark
-from lab.store import Store, StoreError
+from lab.store import Store
 from lab.workload import workload
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -294,6 +297,155 @@ def test_waiting_for_the_device_does_not_count_towards_the_deadline(
         monkeypatch.setattr(lab.jobs.time, "monotonic", lambda: clock() + 1e6)
         process.send_signal(signal.SIGKILL)
         assert engine.wait(ours).status == "finished"
+
+
+def test_a_queued_run_is_cancelled_by_another_process(engine: Engine, until: Until) -> None:
+    with server("ending=hang", "ending=finish") as (_, [running, queued]):
+        until(emitted(engine.store, running))
+        engine.cancel(queued)
+        assert engine.wait(queued).status == "cancelled"
+        assert engine.store.run(running).status == "running"
+
+
+def test_runs_that_wait_cost_two_statements_a_look_and_no_thread(engine: Engine, submit: Submit, until: Until) -> None:
+    until(emitted(engine.store, submit(ending="hang")))
+    threads = threading.active_count()
+    for _ in range(30):
+        submit()
+    assert threading.active_count() <= threads
+    asked: list[str] = []
+    engine.store._db.set_trace_callback(asked.append)
+    until(lambda: sum("SELECT id, status, locks" in statement for statement in asked) >= 3)
+    engine.store._db.set_trace_callback(None)
+    of_the_queue = [statement for statement in asked if "status IN ('queued', 'running')" in statement]
+    looks = sum("SELECT id, status, locks" in statement for statement in asked)
+    assert len(of_the_queue) <= 2 * looks + 1  # who owns the runs, then the queue
+    # The rest is the running run's own supervisor, which asks for that run alone.
+    assert all("id = '" in statement for statement in asked if statement not in of_the_queue)
+
+
+def test_a_run_that_somebody_else_has_ended_is_waited_for_no_longer(engine: Engine, submit: Submit, until: Until) -> None:
+    until(emitted(engine.store, submit(ending="hang")))
+    queued = submit()
+    engine.store.end(queued, "interrupted", "taken for dead", 1.0)
+    assert engine.wait(queued).reason == "taken for dead"
+    until(lambda: queued not in engine._tasks)
+
+
+# --- a queue that is full -------------------------------------------------------------------------------------------------------
+
+
+def test_a_browser_session_has_at_most_ten_runs_at_once(engine: Engine, until: Until) -> None:
+    def press(session: str, token: str | None = None) -> str:
+        return engine.submit("demo", workload("demo").plan("quick", "cpu", {"ending": "hang"}), device="cpu", token=token, session=session)
+
+    first = press("a", "the first press")
+    ids = [press("a") for _ in range(MAX_SESSION_RUNS - 1)]
+    with pytest.raises(QueueFull, match=r"^10 runs of this browser session are queued or running, .*; wait until one has ended or cancel"):
+        press("a")
+    assert press("a", "the first press") == first  # the same run is not one more
+    press("b")
+    press("")  # the command line has no session
+    engine.cancel(ids[-1])
+    engine.wait(ids[-1])
+    press("a")
+    assert engine.store.n_active("a") == MAX_SESSION_RUNS
+
+
+def test_the_two_hundred_and_first_queued_run_is_refused(engine: Engine, submit: Submit, until: Until) -> None:
+    running = submit(ending="hang")
+    until(emitted(engine.store, running))
+    queued = [submit() for _ in range(MAX_QUEUED)]
+    with pytest.raises(QueueFull, match=r"^200 runs are queued in this lab, .*; wait until one has started or cancel one, then try again$"):
+        submit()
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "run", "demo", "--device", "cpu"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("200 runs are queued in this lab")
+    assert done.stderr.count("\n") == 1
+    assert len(engine.store.queue()) == MAX_QUEUED + 1  # nothing was written of those that were refused
+    assert engine.store.run(queued[-1]).queue_place == MAX_QUEUED
+    engine.cancel(queued[0])
+    engine.wait(queued[0])
+    submit()
+
+
+def test_two_processes_that_submit_at_once_share_the_limits(engine: Engine, home: Path) -> None:
+    with Store(home) as theirs, Engine(theirs) as other:
+        outcomes: list[str] = []
+
+        def press(at: Engine) -> None:
+            try:
+                at.submit("demo", workload("demo").plan("quick", "cpu", {"ending": "hang"}), device="cpu", session="one")
+                outcomes.append("taken")
+            except QueueFull:
+                outcomes.append("refused")
+
+        threads = [threading.Thread(target=press, args=(at,)) for at in (engine, other) * MAX_SESSION_RUNS]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (outcomes.count("taken"), outcomes.count("refused")) == (MAX_SESSION_RUNS, MAX_SESSION_RUNS)
+
+
+# --- a store that cannot be used ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock is given up soon, and tried again soon."""
+    monkeypatch.setattr(lab.database, "BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(lab.jobs, "RETRY_S", 0.02)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_run_outlasts_a_lock_of_the_store(engine: Engine, submit: Submit, until: Until, home: Path) -> None:
+    run_id = submit(repeats="40", interval_s="0.01")
+    log = engine.store.folder(run_id) / "events.jsonl"
+    until(lambda: engine.store.records(run_id))
+    other = sqlite3.connect(home / "runs.sqlite", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    until(lambda: b'"kind": "end"' in log.read_bytes())  # the worker is done, and nobody could write that down
+    assert engine.store.run(run_id).status == "running"
+    with pytest.raises(StoreBusy, match="is locked by another program"):
+        submit()
+    other.execute("ROLLBACK")
+    other.close()
+    assert engine.wait(run_id).status == "finished"
+    assert len(engine.store.records(run_id)) == 80
+    assert engine.wait(submit()).status == "finished"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_run_whose_turn_comes_while_the_store_is_locked_starts_later(engine: Engine, submit: Submit, until: Until, home: Path) -> None:
+    first = submit(repeats="10", interval_s="0.01")
+    second = submit()
+    until(lambda: engine.store.records(first))
+    other = sqlite3.connect(home / "runs.sqlite", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    until(lambda: b'"kind": "end"' in (engine.store.folder(first) / "events.jsonl").read_bytes())
+    other.close()
+    assert [engine.wait(run_id).status for run_id in (first, second)] == ["finished", "finished"]
+
+
+def test_a_removed_store_ends_the_runs_and_lets_the_engine_close(engine: Engine, submit: Submit, until: Until, home: Path) -> None:
+    running, queued = submit(ending="hang"), submit()
+    until(emitted(engine.store, running))
+    worker, mark = worker_of(engine.store, running)
+    (home / "runs.sqlite").unlink()
+    until(lambda: not alive(worker, mark))  # its supervisor cannot write down any more what it measures
+    with pytest.raises(StoreDamaged, match="was removed while the lab had it open"):
+        submit()
+    engine.close()
+    assert engine._tasks == {}
+    assert (engine.store.folder(running) / "events.jsonl").stat().st_size > 0  # what it measured is kept
+    assert engine.store.folder(queued).is_dir()
+    with Store(home, engine.store.fault) as fresh, Engine(fresh) as next_engine:
+        assert "A new one was started." in fresh.notice
+        plan = workload("demo").plan()
+        assert next_engine.wait(next_engine.submit("demo", plan, device="cpu")).status == "finished"
 
 
 # --- the end of the server ----------------------------------------------------------------------------------------------------
