@@ -33,6 +33,11 @@ class Figure:
             return a.statistic == "exact" and a.mean != b.mean
         return a.ci_high < b.ci_low or b.ci_high < a.ci_low
 
+    @property
+    def has_intervals(self) -> bool:
+        """Whether both runs give an interval."""
+        return all(end is not None for e in (self.before, self.after) for end in (e.ci_low, e.ci_high))
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -89,8 +94,12 @@ def text(found: Changes) -> str:
     lines.append(f"  verdicts: {len(found.verdicts)} of {found.n_verdicts} changed")
     lines += [f"    {' '.join(filter(None, key))}: {old} → {new}" for key, (old, new) in found.verdicts.items()]
     moved = sorted((figure for figure in found.figures if figure.moved), key=_distance, reverse=True)
+    exact = sum(not figure.has_intervals for figure in moved)
     by_chance = formatting.number(100 * BY_CHANCE, 2)
-    lines.append(f"  figures: {len(moved)} of {len(found.figures)} moved out of each other's 95 % interval (by chance about {by_chance} %)")
+    lines.append(f"  figures: {len(moved)} of {len(found.figures)} moved")
+    noise = f"from noise within the runs alone about {by_chance} %; runs of equal settings differ by more"
+    lines.append(f"    {len(moved) - exact} out of each other's 95 % interval ({noise})")
+    lines.append(f"    {exact} exact ones to another value")
     lines += [f"    {_named(figure)}" for figure in moved[:MAX_LISTED]]
     if len(moved) > MAX_LISTED:
         lines.append(f"    and {len(moved) - MAX_LISTED} that moved less")

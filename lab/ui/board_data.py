@@ -28,7 +28,7 @@ KEPT_RUNS = 256  # verdicts take little room
 
 @dataclass(frozen=True, eq=False)
 class Board:
-    """The board over some evidence: the runs, the rows, and the runs that cannot be read with the reasons."""
+    """The board over some evidence: the runs, the rows, and the runs that are not asked with the reasons."""
 
     runs: tuple[JudgedRun, ...]
     rows: tuple[Row, ...]
@@ -48,7 +48,9 @@ class Picture:
 
 def of(kind: EvidenceKind) -> Board:
     """The board over recorded runs, over the latest ended runs of this machine, or over all that can be had."""
-    return _board(_references(kind))
+    references, unasked = _references(kind)
+    found = _board(references)
+    return replace(found, problems=(*found.problems, *unasked))
 
 
 def picture(shown: Board, query: BoardQuery) -> Picture:
@@ -61,17 +63,31 @@ def csv(shown: Board, query: BoardQuery) -> bytes:
     return _csv(tuple(run.reference for run in shown.runs), replace(query, claim="", axis="effect"), shown)
 
 
-def _references(kind: EvidenceKind) -> tuple[str, ...]:
+def _references(kind: EvidenceKind) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The runs that are asked, and a line for those that are not."""
     found: list[str] = []
+    unasked: list[str] = []
     if kind != "local":
         found += [item.reference for item in recordings.all_recordings() if item.workload in experiments()]
     if kind != "recorded":
         listing = server.store().listing(Filter(workloads=tuple(experiments()), statuses=ENDED), limit=LATEST_RUNS)
         found += [run.id for run in listing.rows]
+        unasked += _older(listing.total - len(listing.rows), "of this machine")
     if kind == "all":
-        imported = [run for run in Imports(server.store().home).all() if not run.problem and run.workload in experiments()]
+        everything = Imports(server.store().home).all()
+        imported = [run for run in everything if not run.problem and run.workload in experiments()]
         found += [run.reference for run in sorted(imported, key=lambda run: run.imported_at, reverse=True)[:LATEST_RUNS]]
-    return tuple(found)
+        unasked += [f"{run.reference}: {run.problem}" for run in everything if run.problem]
+        unasked += _older(len(imported) - LATEST_RUNS, "that were imported")
+    return tuple(found), tuple(unasked)
+
+
+def _older(count: int, which: str) -> list[str]:
+    """Says that older runs are left out: one of them might disagree."""
+    if count <= 0:
+        return []
+    runs = "1 older run" if count == 1 else f"{count:,} older runs"
+    return [f"{runs} {which}, beyond the latest {LATEST_RUNS}; the page Runs has all."]
 
 
 @st.cache_resource(show_spinner="Judging the runs: the first time this takes a few seconds", max_entries=8)

@@ -57,6 +57,8 @@ def test_another_verdict_is_told_with_both_words(view: RunView) -> None:
     told = recording_changes.text(found)
     assert "act-speed-phi6 sound best: no difference → contradicted" in told
     assert f"figures: {len(moved)} of {len(found.figures)}" in told
+    assert f"    {len(moved)} out of each other's 95 % interval" in told
+    assert "    0 exact ones to another value" in told
     if len(moved) > recording_changes.MAX_LISTED:
         assert f"and {len(moved) - recording_changes.MAX_LISTED} that moved less" in told
 

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from lab.claims import claims
 from lab.store import Store
+from lab.ui import board_data
 
 CLAIM = "act-speed-phi6"
 
@@ -119,7 +120,7 @@ def test_a_claim_without_evidence_says_why_and_offers_its_experiment(open_page: 
 
 
 def test_runs_of_this_machine_are_evidence_apart_from_recorded_ones(
-    open_page: Callable[..., AppTest], store: Store, until: Callable[[Callable[[], object]], None]
+    open_page: Callable[..., AppTest], store: Store, until: Callable[[Callable[[], object]], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     demo = open_page("demo")
     next(found for found in demo.button if found.label == "Run").click().run()
@@ -130,3 +131,6 @@ def test_runs_of_this_machine_are_evidence_apart_from_recorded_ones(
     assert "run of this machine" in texts(everything)
     assert "recorded run" in texts(everything)
     assert " 0 are put to the test." in headline(local)
+    assert "older run" not in texts(local)
+    monkeypatch.setattr(board_data, "LATEST_RUNS", 0)
+    assert "Not used: 1 older run of this machine, beyond the latest 0" in texts(open_page("claims", evidence="local"))
