@@ -89,11 +89,10 @@ class EventLog:
         begun = path.read_bytes()
         os.ftruncate(self._descriptor, begun.rfind(b"\n") + 1)
         self._seq = begun.count(b"\n")
-        self._start_s = time.monotonic()
 
     def write(self, kind: str, **body: Any) -> None:
         """Append one event. Raises OSError on a full disk; the file then ends with the event before."""
-        event = {"seq": self._seq, "kind": kind, "elapsed_s": round(time.monotonic() - self._start_s, 6), **body}
+        event = {"seq": self._seq, "kind": kind, **body}
         line = json.dumps(event, allow_nan=False, default=_plain).encode() + b"\n"
         before = os.fstat(self._descriptor).st_size
         try:

@@ -41,7 +41,7 @@ def calibrated(store: Store, manifest: Mapping[str, Any], copy_rate: float, stat
         "dimensions": dimensions,
         "whole_run": False,
     }
-    event = {"seq": 0, "kind": "record", "elapsed_s": 0.0, "cell": 0, "record": record}
+    event = {"seq": 0, "kind": "record", "cell": 0, "record": record}
     (store.folder(run_id) / "events.jsonl").write_text(json.dumps(event) + "\n")
     store.ingest(run_id)
     store.end(run_id, status, "", time.time())
