@@ -1,4 +1,7 @@
-"""The command line as a shell meets it: exit status, one line for wrong input, the run id, the files."""
+"""The command line as a shell meets it: exit status, one line for wrong input, the run id, the files.
+
+What does not need a process of its own runs in this one: a new process takes a second to import the lab.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -27,8 +31,39 @@ Until = Callable[[Callable[[], object]], None]
 pytestmark = pytest.mark.usefixtures("home")
 
 
-def lab(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "lab", *arguments], cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+class Done(NamedTuple):
+    """What a command leaves behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Lab = Callable[..., Done]
+
+
+def shell(*arguments: str) -> Done:
+    """Run a command as a shell does: ``python -m lab ARGUMENTS``."""
+    command = [sys.executable, "-m", "lab", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def lab(capsys: pytest.CaptureFixture[str]) -> Iterator[Lab]:
+    """Run a command in this process, whose own reaction to signals comes back afterwards."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(*arguments: str) -> Done:
+        try:
+            status = main(arguments)
+        except SystemExit as wrong_usage:
+            status = int(str(wrong_usage.code))
+        return Done(status, *capsys.readouterr())
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def records_of(folder: Path) -> list[dict[str, str]]:
@@ -72,7 +107,7 @@ def records_of(folder: Path) -> list[dict[str, str]]:
         (["export", "20260131-174502-aaaaaa"], "the following arguments are required: --out"),
     ],
 )
-def test_wrong_input_is_one_line_and_nothing_starts(home: Path, arguments: list[str], line: str) -> None:
+def test_wrong_input_is_one_line_and_nothing_starts(lab: Lab, arguments: list[str], line: str) -> None:
     done = lab(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
@@ -81,7 +116,22 @@ def test_wrong_input_is_one_line_and_nothing_starts(home: Path, arguments: list[
         assert store.runs() == []
 
 
-def test_cuda_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["run", "demo", "--bogus"], "unrecognized arguments: --bogus"),
+        (["run", "demo", "--set", "evil\n=1"], "evil�: '1' belongs to no parameter"),
+    ],
+)
+def test_a_shell_gets_the_exit_status_and_the_line(store: Store, arguments: list[str], line: str) -> None:
+    done = shell(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(line)
+    assert store.runs() == []
+
+
+def test_cuda_is_refused_where_there_is_none(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     done = lab("run", "demo", "--device", "cuda")
     assert done.returncode == 2
@@ -89,7 +139,7 @@ def test_cuda_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) ->
     assert done.stderr.endswith("; allowed: auto, cpu\n")
 
 
-def test_a_store_of_a_newer_lab_is_refused(home: Path) -> None:
+def test_a_store_of_a_newer_lab_is_refused(lab: Lab) -> None:
     with Store() as store:
         store._db.execute("PRAGMA user_version = 999")
     done = lab("run", "demo", "--device", "cpu")
@@ -102,7 +152,7 @@ def test_a_store_of_a_newer_lab_is_refused(home: Path) -> None:
 
 def test_a_run_prints_its_id_last_and_writes_its_files(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
-    done = lab("run", "demo", "--set", "n=4,8", "--set", "repeats=6", "--device", "cpu", "--out", str(out))
+    done = shell("run", "demo", "--set", "n=4,8", "--set", "repeats=6", "--device", "cpu", "--out", str(out))
     assert done.returncode == 0
     run_id = done.stdout.splitlines()[-1]
     assert {path.name for path in out.iterdir()} == FILES
@@ -117,7 +167,7 @@ def test_a_run_prints_its_id_last_and_writes_its_files(tmp_path: Path) -> None:
     assert "cell 2 of 2" in progress[-1]
 
 
-def test_a_full_store_says_what_will_be_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_store_says_what_will_be_removed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EFFICIENCY_LAB_MAX_RUNS", "1")
     first = lab("run", "demo", "--device", "cpu")
     assert "unpinned runs are stored" not in first.stderr
@@ -127,21 +177,21 @@ def test_a_full_store_says_what_will_be_removed(monkeypatch: pytest.MonkeyPatch)
     assert lab("export", first.stdout.split()[-1], "--out", "somewhere").returncode == 2  # it is gone
 
 
-def test_export_writes_the_same_files_again(tmp_path: Path) -> None:
+def test_export_writes_the_same_files_again(lab: Lab, tmp_path: Path) -> None:
     first, again = tmp_path / "first", tmp_path / "again"
     run_id = lab("run", "demo", "--device", "cpu", "--out", str(first)).stdout.split()[-1]
     assert lab("export", run_id, "--out", str(again)).returncode == 0
     assert {path.name: path.read_bytes() for path in again.iterdir()} == {path.name: path.read_bytes() for path in first.iterdir()}
 
 
-def test_the_preset_keeps_its_name_when_nothing_is_changed(tmp_path: Path) -> None:
+def test_the_preset_keeps_its_name_when_nothing_is_changed(lab: Lab, tmp_path: Path) -> None:
     lab("run", "demo", "--preset", "published", "--set", "repeats=1", "--device", "cpu", "--out", str(tmp_path))  # 1 is the preset's value
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["preset"] == "published"
     assert "--preset published" in manifest["command"]
 
 
-def test_a_failed_run_exits_with_1_and_writes_what_there_is(tmp_path: Path) -> None:
+def test_a_failed_run_exits_with_1_and_writes_what_there_is(lab: Lab, tmp_path: Path) -> None:
     done = lab("run", "demo", "--set", "ending=crash", "--device", "cpu", "--out", str(tmp_path / "out"))
     assert done.returncode == 1
     assert "failed: the worker crashed with exit status 7" in done.stderr
@@ -236,19 +286,16 @@ def test_on_a_terminal_one_line_is_redrawn() -> None:
 # --- list ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_list_names_workloads_and_parameters() -> None:
+def test_list_names_workloads_and_parameters(lab: Lab) -> None:
     done = lab("list")
     assert done.returncode == 0
     assert "demo: Demo\n  Does every ending of a run keep its records?\n  --set n=1024" in done.stdout
+    assert "calibration" not in done.stdout  # it is no experiment
 
 
-def test_the_calibration_is_no_experiment() -> None:
-    assert "calibration" not in lab("list").stdout
-    assert "calibration" not in {item["name"] for item in json.loads(lab("list", "--json").stdout)}
-
-
-def test_list_as_json() -> None:
+def test_list_as_json(lab: Lab) -> None:
     found = {item["name"]: item for item in json.loads(lab("list", "--json").stdout)}
+    assert "calibration" not in found
     assert found["demo"]["presets"] == ["published", "quick", "thorough"]
     assert found["demo"]["parameters"][0] == {
         "name": "n",
@@ -267,7 +314,7 @@ def test_a_reader_that_leaves_early_is_no_error_with_a_traceback() -> None:
     assert (done.stdout, done.stderr) == ("[", "")
 
 
-def test_an_out_folder_in_which_a_file_cannot_be_replaced_is_refused_before_the_run(tmp_path: Path, store: Store) -> None:
+def test_an_out_folder_in_which_a_file_cannot_be_replaced_is_refused_before_the_run(lab: Lab, tmp_path: Path, store: Store) -> None:
     (tmp_path / "out" / "records.csv").mkdir(parents=True)
     done = lab("run", "demo", "--out", str(tmp_path / "out"))
     assert (done.returncode, done.stdout) == (2, "")
@@ -276,7 +323,7 @@ def test_an_out_folder_in_which_a_file_cannot_be_replaced_is_refused_before_the_
     assert store.runs(1) == []
 
 
-def test_device_locks_that_cannot_be_kept_are_refused_before_the_run(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+def test_device_locks_that_cannot_be_kept_are_refused_before_the_run(lab: Lab, monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     monkeypatch.setenv("EFFICIENCY_LAB_LOCK_DIR", "/dev/null/locks")
     done = lab("run", "demo")
     assert (done.returncode, done.stdout) == (2, "")
@@ -284,7 +331,9 @@ def test_device_locks_that_cannot_be_kept_are_refused_before_the_run(monkeypatch
     assert store.runs(1) == []
 
 
-def test_export_of_a_run_whose_command_line_was_killed_says_that_it_was_interrupted(tmp_path: Path, store: Store, until: Until) -> None:
+def test_export_of_a_run_whose_command_line_was_killed_says_that_it_was_interrupted(
+    lab: Lab, tmp_path: Path, store: Store, until: Until
+) -> None:
     command = [sys.executable, "-m", "lab", "run", "demo", "--set", "ending=hang"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         until(lambda: store.runs(1) and store.records(store.runs(1)[0].id))
@@ -333,7 +382,7 @@ def test_a_report_that_cannot_be_made_is_one_line_and_no_file(
     assert [found for found in sorted(tmp_path.iterdir()) if found.name != "home"] == before
 
 
-def test_report_writes_the_same_file_as_the_page_offers(tmp_path: Path) -> None:
+def test_report_writes_the_same_file_as_the_page_offers(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("an older one")
     done = lab("report", "recorded/calibration/h200", "--out", str(tmp_path / "report.html"))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
