@@ -284,7 +284,13 @@ def files_of(document: Any) -> dict[str, bytes]:
 def read_json(name: str, data: bytes) -> Any:
     """The value in a JSON file called ``name``. Raises RecordedError for no JSON, numbers that are not finite and repeated names."""
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=_finite_number, parse_float=_finite_number, object_pairs_hook=_object)
+        return json.loads(
+            data.decode("utf-8"),
+            parse_constant=_finite_number,
+            parse_float=_finite_number,
+            parse_int=_whole_finite_number,
+            object_pairs_hook=_object,
+        )
     except (ValueError, RecursionError) as error:
         raise RecordedError(f"{name}: is not JSON ({error})") from error
 
@@ -294,6 +300,11 @@ def _finite_number(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:40]} is not a finite number")
     return number
+
+
+def _whole_finite_number(text: str) -> int:
+    _finite_number(text)  # a whole number beyond all floats would break whatever computes with it
+    return int(text)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ MAX_TEXT = 20_000  # characters of any other text: a command spells out every pa
 MAX_DEPTH = 12
 MAX_VALUES = 20_000  # of a manifest, names not counted
 MAX_WHOLE = 2**63
+LEAST, MOST = 1e-70, 1e70  # between them, ratios of ratios and squares stay numbers
 _MARKUP = re.compile(r"<[A-Za-z/!?]|&#?[A-Za-z0-9]+;")  # what a chart would take for formatting or a link
 
 
@@ -180,6 +181,8 @@ def check_manifest(found: Any) -> None:
             _check_text(path, value, MAX_TEXT, "\n\t")
         elif isinstance(value, int) and abs(value) >= MAX_WHOLE:
             raise ForeignRunError(f"{_shown(path)}: is too large a whole number; allowed: below 2⁶³")
+        elif isinstance(value, float):
+            _check_size(_shown(path), value)
     if found.get("status") in ("queued", "running"):
         raise ForeignRunError("status: the run had not ended when it was exported; allowed: an ended run")
     try:
@@ -233,7 +236,8 @@ def _walk(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any, int]]:
 
 
 def check_records(view: RunView) -> None:
-    """Raise ForeignRunError where a record's texts are long, hide something or hold markup, or its device is not one of the run's."""
+    """Raise ForeignRunError where a record's texts are long, hide something or hold markup, where its numbers are out of all proportion, or
+    where its device is not one of the run's."""
     seen: set[tuple[str, str]] = set()  # most texts repeat
     on_cpu = view.manifest["device"] == "cpu"
     for place, stored in enumerate(view.records):
@@ -245,6 +249,10 @@ def check_records(view: RunView) -> None:
                 _check_once(seen, place, column, value)
             elif abs(value) >= MAX_WHOLE and isinstance(value, int):
                 raise ForeignRunError(f"row {place + 2}, {column}: is too large a whole number; allowed: below 2⁶³")
+            else:
+                _check_size(f"row {place + 2}, {column}", value)
+        if record.value is not None:
+            _check_size(f"row {place + 2}, value", record.value)
         if ("reason", record.reason) not in seen:
             _check_text(f"row {place + 2}, reason", record.reason, MAX_TEXT, "\n\t")
             seen.add(("reason", record.reason))
@@ -254,6 +262,11 @@ def check_records(view: RunView) -> None:
                 raise ForeignRunError(f"row {place + 2}, {column}: is {_shown(str(number))}; allowed: 0 to 2⁶³")
         if on_cpu and record.device not in ("", "cpu"):
             raise ForeignRunError(f"row {place + 2}, device: is {_shown(record.device)}; the manifest says that the run used the CPU alone")
+
+
+def _check_size(path: str, value: float) -> None:
+    if value and not LEAST <= abs(value) <= MOST:
+        raise ForeignRunError(f"{path}: is {value:.3g}; allowed: 0, and sizes from {LEAST:g} to {MOST:g}")
 
 
 def _check_once(seen: set[tuple[str, str]], place: int, column: str, text: str) -> None:

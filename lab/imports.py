@@ -25,8 +25,7 @@ from typing import Any
 
 from lab import export
 from lab.archive import ArchiveError, read_archive
-from lab.bundle_check import LIMITS, ImportRefused, Limits, check_apart, read_run
-from lab.bundle_differences import differences
+from lab.bundle_check import LIMITS, Checked, ImportRefused, Limits, check_apart, read_run
 from lab.device_lock import exclusive
 from lab.export import MANIFEST, RECORDS
 from lab.foreign_run import ForeignRunError, check_manifest
@@ -37,7 +36,7 @@ PREFIX = "imported/"
 FACTS = "import.json"
 ID_PATTERN = r"[0-9a-f]{12}"
 
-Check = Callable[[Mapping[str, bytes], Limits], dict[str, bytes]]
+Check = Callable[[Mapping[str, bytes], Limits], Checked]
 
 _BOM = b"\xef\xbb\xbf"
 # Downloads have the run's id in front, and a browser adds a number to the name of a second download.
@@ -72,7 +71,7 @@ class Imported:
 class Imports:
     """The imported runs under ``home``, which any number of processes may use at once.
 
-    ``check`` makes the four files of a run out of those of a bundle, or raises ImportRefused.
+    ``check`` makes what is kept of a run out of the files of a bundle, or raises ImportRefused.
     """
 
     def __init__(self, home: Path, limits: Limits = LIMITS, check: Check = check_apart) -> None:
@@ -118,11 +117,11 @@ class Imports:
         made = self._check(files, self.limits)
         digest = hashlib.sha256()
         for name in (MANIFEST, RECORDS):
-            digest.update(hashlib.sha256(made[name]).digest())
+            digest.update(hashlib.sha256(made.files[name]).digest())
         found = digest.hexdigest()[:12]
-        facts = {"imported_at": _now(), "notices": differences(files, made, self.limits.records)}
+        facts = {"imported_at": _now(), "notices": made.notices}
         try:
-            self._store(found, {**made, FACTS: _json(facts)})
+            self._store(found, {**made.files, FACTS: _json(facts)})
         except OSError as error:
             raise ImportRefused(f"the run cannot be kept in {self.folder} ({error.strerror or error})") from error
         return f"{PREFIX}{found}"

@@ -21,7 +21,11 @@ def demo() -> Iterator[None]:
 
 def test_a_process_of_its_own_finds_the_same() -> None:
     files = export.bundle(bundles.view())
-    assert check_apart(files, LIMITS) == check(files, LIMITS) == files
+    given = {**files, export.SUMMARY: files[export.SUMMARY].replace(b"0.001", b"0.002")}
+    found = check_apart(given, LIMITS)
+    assert found == check(given, LIMITS)
+    assert found.files == files
+    assert found.notices[0].startswith("The bundle's own summary.csv differs")
 
 
 def test_its_refusal_comes_back_in_the_same_words() -> None:
@@ -31,6 +35,20 @@ def test_its_refusal_comes_back_in_the_same_words() -> None:
     with pytest.raises(ImportRefused) as apart:
         check_apart(files, LIMITS)
     assert str(apart.value) == str(here.value)
+
+
+@pytest.mark.parametrize(
+    ("limits", "problem"),
+    [
+        ({"verdicts": -1}, "records.csv: makes 0 verdicts; allowed: at most -1"),
+        ({"series": 1}, "records.csv: makes 2 series in one chart; allowed: at most 1"),
+        ({"points": 3}, "records.csv: makes 4 points in one chart; allowed: at most 3"),
+    ],
+)
+def test_what_no_browser_could_show_is_refused(limits: dict[str, int], problem: str) -> None:
+    with pytest.raises(ImportRefused) as refused:
+        check(export.bundle(bundles.view()), dataclasses.replace(LIMITS, **limits))
+    assert str(refused.value) == problem
 
 
 def test_what_takes_too_long_is_ended() -> None:

@@ -271,6 +271,8 @@ ROW = f"{bundles.RUN_ID},demo,sound,new,technique,eager,cpu,float32,latency_s,0.
         (b",0.001,", b",1e999,", "records.csv: row 2: '1e999' is not a finite number"),
         (b",0.001,", b"," + b"9" * 400 + b",", "is not a finite number"),
         (b",0.001,", b"," + b"9" * 5000 + b",", "is not a finite number"),
+        (b",0.001,", b",1e-320,", "records.csv: row 2, value: is 1e-320; allowed: 0, and sizes from 1e-70 to 1e+70"),
+        (b",0.001,", b",-1e+308,", "records.csv: row 2, value: is -1e+308; allowed: 0, and sizes from 1e-70 to 1e+70"),
         (b",0.001,", b",=1+1,", "records.csv: row 2: '=1+1' is not a finite number"),
         (b",0.001,", b",,", "records.csv: row 2: the value is missing without a reason"),
         (b",0.001,s,0,0,", b",0.001,s,-1,0,", "records.csv: row 2, repeat: is -1; allowed: 0 to 2⁶³"),
@@ -344,6 +346,7 @@ def test_the_names_of_downloads_are_known(name: str, expected: str) -> None:
         (b'{"manifest": {}, "records": [', "the JSON document: is not JSON"),
         (b'{"manifest": {}, "records": []}', "manifest.json: schema_version is None"),
         (b"{" * 100_000, "the JSON document: is not JSON"),
+        (b'{"manifest": {}, "records": [' + b"9" * 4000 + b"]}", "is not a finite number"),
     ],
 )
 def test_a_document_that_is_no_run_is_refused(imports: Imports, document: bytes, problem: str) -> None:
