@@ -49,6 +49,7 @@ from lab.statistics import MIN_OBSERVATIONS, TOO_FEW
 from lab.verdicts import Verdict
 
 MAX_RUNS = 6  # in one comparison: more columns cannot be read
+MAX_LOG = 300.0  # of a change on the log scale, 10¹³⁰ times: more is no measurement, and would soon overflow
 
 Kind = Literal["ratio", "raw", "control", "learned", "count", "listed"]
 Scale = Literal["ratio", "difference", ""]
@@ -578,11 +579,15 @@ def _said(item: _Both, region: Region) -> str:
 
 
 def _ends(move: Contrast, logarithmic: bool) -> tuple[float, float | None, float | None]:
-    back: Callable[[float], float] = math.exp if logarithmic else float
+    back: Callable[[float], float] = _bounded_exp if logarithmic else float
     if not move.components:
         return back(move.value), None, None
     half = move.half_width()
     return back(move.value), back(move.value - half), back(move.value + half)
+
+
+def _bounded_exp(value: float) -> float:
+    return math.exp(min(max(value, -MAX_LOG), MAX_LOG))
 
 
 def _value(qs: Sequence[Quantity], logarithmic: bool) -> Value:
@@ -611,7 +616,7 @@ def _spread(side: tuple[int, ...], found: Aligned) -> Spread:
         half = spread.half_width()
         halves = sorted(own for q in qs if (own := _half(q, logarithmic=True)) is not None)
         middle = halves[len(halves) // 2] if halves else None
-        ends = (math.exp(spread.mean), math.exp(spread.mean - half), math.exp(spread.mean + half))
+        ends = (_bounded_exp(spread.mean), _bounded_exp(spread.mean - half), _bounded_exp(spread.mean + half))
         rows.append(SpreadRow(q, tuple(present), *ends, spread.deviation, middle))
     return Spread(side, tuple(rows))
 

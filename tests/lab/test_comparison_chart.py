@@ -71,6 +71,20 @@ def test_names_that_runs_were_given_are_no_markup(picture: Callable[..., go.Figu
     assert not any("<" in text.replace("<br>", "") for text in shown)
 
 
+@pytest.mark.parametrize(("first", "second"), [((1e-70, 1e70), (1e70, 1e-70)), ((1e70, 1e70), (1e-70, 1e-70)), ((0.0, 1.0), (1e70, 0.0))])
+def test_sizes_that_no_run_has_are_compared_and_drawn_all_the_same(first: tuple[float, float], second: tuple[float, float]) -> None:
+    def of(new: float, old: float) -> list:
+        return times({("old", "x"): [old, old / 3, old], ("older", "x"): around(3.0), ("new", "x"): [new, new, new / 2]})
+
+    found = compare([run("a", of(*first)), run("b", of(*second))])
+    pairing = found.pairings[0]
+    for kind in ("ratio", "raw", "control"):
+        comparison_chart.ratios(found, pairing, pairing.of("ratio"), NAMES)
+        comparison_chart.moves(found, pairing, pairing.of(kind), NAMES)
+    changes = [change for row in pairing.rows for change in (row.change, row.low, row.high) if change is not None]
+    assert all(map(math.isfinite, changes))
+
+
 def test_nothing_to_draw_is_no_error() -> None:
     found = compared()
     assert len(comparison_chart.moves(found, found.pairings[0], [], NAMES).data) == 0
