@@ -52,7 +52,7 @@ class JudgedRun:
     """One run as evidence: its reference, what its manifest says of it, and its verdicts. Equal only to itself.
 
     ``started_at`` is ISO 8601, "" where it is not known. ``finished`` is False for a run that was cancelled, failed or was interrupted.
-    ``preset`` is "custom" for a run with settings of its own.
+    ``preset`` is "custom" for a run with settings of its own. ``run_id`` is the same for all copies of one run.
     """
 
     reference: str
@@ -62,6 +62,7 @@ class JudgedRun:
     finished: bool
     verdicts: tuple[Verdict, ...]
     preset: str = ""
+    run_id: str = ""
 
     @classmethod
     def of(cls, reference: str, view: RunView, verdicts: Sequence[Verdict]) -> JudgedRun:
@@ -75,6 +76,7 @@ class JudgedRun:
             finished=view.status == "finished",
             verdicts=tuple(verdicts),
             preset=str(manifest.get("preset") or ""),
+            run_id=view.run_id,
         )
 
     @property

@@ -92,14 +92,18 @@ def _older(count: int, which: str) -> list[str]:
 
 @st.cache_resource(show_spinner="Judging the runs: the first time this takes a few seconds", max_entries=8)
 def _board(references: tuple[str, ...]) -> Board:
-    runs: list[JudgedRun] = []
+    runs: dict[str, JudgedRun] = {}  # by run id: a copy is no further evidence
     problems: list[str] = []
     for reference in references:
         try:
-            runs.append(_judged(reference))
+            judged = _judged(reference)
+            first = runs.setdefault(judged.run_id, judged)
+            if first is not judged:
+                problems.append(f"{reference}: the same run as {first.reference}, which counts once.")
         except (ParameterError, RecordedError) as error:
             problems.append(f"{reference}: {error}")
-    return Board(tuple(runs), tuple(board.board(runs, experiments().values())), tuple(problems))
+    several = tuple(runs.values())
+    return Board(several, tuple(board.board(several, experiments().values())), tuple(problems))
 
 
 @st.cache_resource(show_spinner=False, max_entries=KEPT_RUNS)
