@@ -24,8 +24,8 @@ from lab.records import RunView
 from lab.workload import workload
 
 JOURNAL, BEFORE = "batch.json", "before"
-# What a GPU's name has besides its model: the maker, the form it is built in, the memory it has.
-_NOT_THE_MODEL = re.compile(r"nvidia|geforce|tesla|graphics|gpu|sxm\d?|pcie|nvl|hbm\w*|\d+ ?gi?b", re.IGNORECASE)
+# What a GPU's name has besides its model: the maker, the usual form it is built in, the memory it has.
+_NOT_THE_MODEL = re.compile(r"nvidia|geforce|tesla|graphics|gpu|sxm\d?|hbm\w*|\d+ ?gi?b", re.IGNORECASE)
 
 
 def gpu_folder(name: str) -> str:
@@ -123,11 +123,17 @@ class Batch:
         return self.folder / BEFORE / task.target.workload / task.target.folder.name
 
     def finish(self, task: Task, view: RunView) -> None:
-        """Put the run into the task's folder. Raises RecordedError when it is too large for the repository, OSError when it cannot be
-        written."""
+        """Put the run into the task's folder.
+
+        Raises RecordedError when it is too large for the repository or the folder holds a run of another GPU (of which one with more
+        memory has the same short name), OSError when it cannot be written.
+        """
         size = sum(map(len, export.bundle(view).values()))
         if size > export.MAX_RECORDED_BYTES:
             raise export.RecordedError(f"the files take {size:,} bytes, at most {export.MAX_RECORDED_BYTES:,} are allowed")
+        there = _gpu_of(task.target.folder)
+        if there not in ("", view.manifest.get("gpu")):
+            raise export.RecordedError(f"{task.target.reference} holds a run of another GPU ({there}); give that folder another name")
         self.keep_before(task)
         export.write(task.target.folder, view)
         self.done[task.target.reference] = view.run_id
@@ -141,3 +147,11 @@ class Batch:
         new = self.folder / f".{JOURNAL}"
         new.write_text(json.dumps({"done": self.done}, indent=2), encoding="utf-8")
         new.replace(self.folder / JOURNAL)
+
+
+def _gpu_of(folder: Path) -> str:
+    """The GPU that the recorded run in ``folder`` names; "" where there is none that can be read."""
+    try:
+        return str(json.loads((folder / export.MANIFEST).read_text(encoding="utf-8"))["gpu"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

@@ -20,7 +20,8 @@ from lab.rerecording import Batch, Task, gpu_folder, tasks
         ("NVIDIA H200", "h200"),
         ("NVIDIA H100 80GB HBM3", "h100"),
         ("NVIDIA A100-SXM4-80GB", "a100"),
-        ("Tesla V100-PCIE-16GB", "v100"),
+        ("NVIDIA H100 PCIe", "h100pcie"),
+        ("NVIDIA H200 NVL", "h200nvl"),
         ("NVIDIA GeForce RTX 4090", "rtx4090"),
         ("NVIDIA GeForce RTX 4090 Laptop GPU", "rtx4090laptop"),
         ("NVIDIA GH200 480GB", "gh200"),
@@ -117,3 +118,12 @@ def test_a_run_too_large_for_the_repository_replaces_nothing(tmp_path: Path, tas
 def test_a_damaged_journal_begins_anew(tmp_path: Path, text: str) -> None:
     (tmp_path / rerecording.JOURNAL).write_text(text)
     assert Batch.open(tmp_path).done == {}
+
+
+def test_a_run_of_another_gpu_is_not_replaced(tmp_path: Path, task: Task) -> None:
+    view = task.source.view()
+    larger = dataclasses.replace(view, manifest={**view.manifest, "gpu": "NVIDIA H200 282GB"})
+    batch = Batch.open(tmp_path / "recording")
+    with pytest.raises(export.RecordedError, match=r"holds a run of another GPU \(NVIDIA H200\)"):
+        batch.finish(task, larger)
+    assert batch.done == {}
