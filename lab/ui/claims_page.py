@@ -173,7 +173,7 @@ def _filters(state: BoardQuery) -> None:
         with columns[1]:
             key = widget_key("claims:widget:contradictions", state.contradictions)
             st.toggle(
-                "Only claims on which the sources contradict themselves",
+                "Only where the sources contradict themselves",
                 key=key,
                 on_change=told(key, lambda value: _set("contradictions", bool(value))),
             )

@@ -270,7 +270,7 @@ def _findings(state: PageState, found: Results) -> None:
 
 
 def _details(state: PageState, found: Results) -> None:
-    """Method, raw data, links. Thousands of rows are sent when they are asked for."""
+    """Method, raw data, links; each is sent when it is asked for."""
     names = ["Method", "Raw data", "Links and command line"]
     method, raw, link = st.tabs(names, key=state.key(f"details {found.reference}"), on_change="rerun")
     with method:
@@ -279,7 +279,8 @@ def _details(state: PageState, found: Results) -> None:
         if raw.open:
             _raw(found)
     with link:
-        links(state, found)
+        if link.open:
+            links(state, found)
 
 
 def _method(declared: Workload) -> None:

@@ -36,8 +36,7 @@ def show() -> None:
         st.header("Figures in the files", divider="gray")
         st.markdown("Every `metric` of records.csv and summary.csv, by experiment.")
     for declared, rows in metrics:
-        with st.expander(f"{plain(declared.title)}: {len(rows)} figures", expanded=bool(words)):
-            st.table(rows, border="horizontal", hide_index=True, alt=f"Figures that {declared.title} measures")
+        st.fragment(_figures)(declared, rows, bool(words))
     if not terms and not metrics:
         st.info(f"No word here contains “{plain(words)}”. Clear the search to see all.", icon=":material/search_off:")
 
@@ -75,6 +74,14 @@ def _explained(term: Term) -> str:
     name = badge_text(term.name) if term.name in WORDS else f"**{plain(term.name)}**"
     also = f" :small[(also: {plain(', '.join(term.also))})]" if term.also else ""
     return f"{name}{also}{NEW_LINE}{plain(term.meaning)}"
+
+
+def _figures(declared: Workload, rows: pd.DataFrame, expanded: bool) -> None:
+    """The table of one experiment, drawn when it is opened: a browser takes long over hundreds of rows."""
+    key = f"glossary:{declared.name}:{'found' if expanded else 'all'}"
+    with st.expander(f"{plain(declared.title)}: {len(rows)} figures", expanded=expanded, key=key, on_change="rerun") as figures:
+        if figures.open:
+            st.table(rows, border="horizontal", hide_index=True, alt=f"Figures that {declared.title} measures")
 
 
 def _metrics(words: str) -> list[tuple[Workload, pd.DataFrame]]:

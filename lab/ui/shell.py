@@ -19,19 +19,21 @@ GLOSSARY = "pages/glossary.py"
 # What the theme (.streamlit/config.toml) cannot say. Some of Streamlit's colours cannot be read by everybody (contrast below WCAG's 4.5 for
 # text, 3 for the edge of a field and the ring of the focus): white on a primary button where the accent is light, captions at 60 % of the
 # text's strength, the axes of charts, edges, the ring. The anchors of headings would double the stops of whoever goes by keyboard, and lead
-# nowhere new.
+# nowhere new. A table's own download writes cells that a spreadsheet would execute; the files that pages offer guard them.
 STYLE = """<style>
 [data-testid="stBaseButton-primary"]:not(:disabled) :is(p, span) { color: light-dark(#FFFFFF, #11161D); }
 [data-testid="stCaptionContainer"] { opacity: 0.75; }
 [data-testid="stPlotlyChart"] :is(.xtick, .ytick, .cbaxis, .shape-label) text,
-[data-testid="stPlotlyChart"] :is(.xtitle, .ytitle, .cbtitle) { fill: light-dark(#4A5663, #C3CCD6) !important; }
+[data-testid="stPlotlyChart"] :is(.xtitle, .ytitle, .cbtitle, .annotation-text) { fill: light-dark(#4A5663, #C3CCD6) !important; }
 :is([data-testid="stTextInputRootElement"], [data-testid="stNumberInputContainer"]):not(:focus-within) {
   border-color: light-dark(#808D9A, #75828F);
 }
 :is(a, button, summary, [role="tab"], [role="tabpanel"]):focus-visible {
   outline: 2px solid light-dark(#005A8F, #6CB8EC) !important; outline-offset: 2px;
 }
-[data-testid="stHeaderActionElements"] { display: none; }
+[data-testid="stMain"]:focus-visible { outline: 2px solid light-dark(#005A8F, #6CB8EC); outline-offset: -2px; }
+[data-testid="stHeaderActionElements"],
+[data-testid="stBaseButton-elementToolbar"][aria-label^="Download as CSV"] { display: none; }
 [data-testid="stMainBlockContainer"] { padding-top: 4rem; }
 @media (prefers-reduced-motion: reduce) {
   *, *::before, *::after {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
+from tests.browser.accessibility import problems
 from tests.browser.conftest import Server
 from tests.pages.app_copy import ROOT
 
@@ -52,6 +53,7 @@ def test_a_cold_deep_link_works_and_nothing_is_cut_off(
             for link in ("Overview", "Activation speed"):
                 page.get_by_role("link", name=link).wait_for()
         assert cut_off(page) == []
+        assert problems(page) == []
         if folder := os.environ.get("SCREENSHOTS"):
             photograph(page, Path(folder) / f"{name or 'overview'}-{theme}-{width}.png", width)
 
