@@ -47,9 +47,9 @@ class Limits:
     """What a bundle may take.
 
     ``upload_bytes`` as it comes (a zip is about 20 times smaller than its files); ``unpacked_bytes`` of its files together;
-    ``manifest_bytes`` of the manifest; ``records`` rows of records.csv; ``verdicts`` that follow from them; ``series`` and ``points`` of
-    one chart; ``cpu_s`` and ``memory_bytes`` for evaluating them; ``runs`` imported in one home. The largest recorded runs have 2,700
-    records, 90 verdicts, and charts of 21 series or 800 points.
+    ``manifest_bytes`` of the manifest; ``records`` rows of records.csv; ``verdicts`` and ``charts`` that follow from them; ``series`` and
+    ``points`` of one chart; ``cpu_s`` and ``memory_bytes`` for evaluating them; ``runs`` imported in one home. The largest recorded runs
+    have 2,700 records, 90 verdicts and 24 charts, of 21 series or 800 points.
     """
 
     upload_bytes: int = 8 << 20
@@ -57,6 +57,7 @@ class Limits:
     manifest_bytes: int = 256 << 10
     records: int = 25_000
     verdicts: int = 1_000
+    charts: int = 100
     series: int = 200
     points: int = 20_000
     cpu_s: int = 20
@@ -110,6 +111,7 @@ def check(files: Mapping[str, bytes], limits: Limits) -> Checked:
         if declared.explore is not None:
             (settings,) = Plan.of(declared.explore.parameters).cells
             drawn = [*drawn, *declared.explore.charts(settings, estimates, view.records, None)]
+        _at_most(limits.charts, "charts", len(drawn))
         for chart in (with_limits(chart, view.manifest) for chart in drawn):
             _check_extent(chart, limits)
             charts.figure(chart)

@@ -35,6 +35,10 @@ def test_a_marker_opens_the_evidence_and_a_row_opens_the_page_that_produced_it(s
     table.locator("canvas").first.wait_for()
     table.scroll_into_view_if_needed()
     table.hover(position={"x": LINK_X - 4, "y": FIRST_ROW_Y})
+    page.locator("button[aria-label^='Search: Every claim']").wait_for()
+    unguarded = page.locator("button[aria-label^='Download as CSV']")  # its cells are such as a spreadsheet would execute
+    assert unguarded.count()
+    assert not any(button.is_visible() for button in unguarded.all())
     with page.context.expect_page() as opened:
         table.click(position={"x": LINK_X, "y": FIRST_ROW_Y})
     assert opened.value.url == f"{server.address}/activations?run=recorded%2Factivations%2Fh200"

@@ -41,6 +41,7 @@ def test_its_refusal_comes_back_in_the_same_words() -> None:
     ("limits", "problem"),
     [
         ({"verdicts": -1}, "records.csv: makes 0 verdicts; allowed: at most -1"),
+        ({"charts": 0}, "records.csv: makes 1 charts; allowed: at most 0"),
         ({"series": 1}, "records.csv: makes 2 series in one chart; allowed: at most 1"),
         ({"points": 3}, "records.csv: makes 4 points in one chart; allowed: at most 3"),
     ],
