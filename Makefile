@@ -11,11 +11,13 @@ READY_DEV := $(VENV)/.ready-dev
 run: $(READY)  ## open the lab in the browser
 	$(BIN)/streamlit run app.py
 
+# The tests start hundreds of Python processes and collect the tests three times: without bytecode on disk each would compile all again.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY_DEV) chromium  ## everything: lint, unit and property tests, kernels under Triton's interpreter, headless Chromium
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -n 2 -m "not browser and not interpreter"
-	TRITON_INTERPRET=1 $(BIN)/pytest -m interpreter
-	$(BIN)/pytest -n 2 -m browser
+	TRITON_INTERPRET=1 $(BIN)/pytest -m interpreter tests/workloads
+	$(BIN)/pytest -n 2 -m browser tests/browser
 
 bench: $(READY_DEV)  ## measured speeds of this machine against their targets; no pass or fail
 	$(BIN)/python -m lab.training.bench

@@ -14,7 +14,16 @@ from hypothesis import settings
 settings.register_profile("lab", deadline=None, derandomize=True)
 settings.load_profile("lab")
 
+PLACES = {"browser": "tests/browser/", "interpreter": "tests/workloads/"}  # where `make test` looks for tests that are marked so
 CONTRACT = re.compile(r"tests/workloads/test_contract\.py::.*\[([^\]]+)\]$")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a marked test in a place where nobody would run it."""
+    for item in items:
+        for mark, folder in PLACES.items():
+            if item.get_closest_marker(mark) and not item.nodeid.startswith(folder):
+                raise pytest.UsageError(f"{item.nodeid} is marked {mark}, so its place is {folder}")
 
 
 @pytest.hookimpl(optionalhook=True)
