@@ -17,7 +17,7 @@ from lab import board, board_csv, board_query, charts, formatting
 from lab.board import COMPARISON_TITLES, Row, Standing
 from lab.board_query import BoardQuery
 from lab.claims import TECHNIQUES, Claim, claims, sources
-from lab.ui import board_data, shell, trouble
+from lab.ui import board_data, hints, shell, trouble
 from lab.ui.board_data import Board
 from lab.ui.text import plain
 from lab.ui.verdict_cards import badge, look
@@ -54,6 +54,7 @@ def show() -> None:
     """Draw the page."""
     shell.frame(TITLE)
     st.title(TITLE)
+    hints.hint("claims", hints.CLAIMS)
     _read_address()
     state = _state()
     for problem in st.session_state.get(PROBLEMS, ()):

@@ -14,7 +14,7 @@ import streamlit as st
 from lab import collection, comparison_csv, formatting
 from lab.comparison import MAX_RUNS, Comparison, ComparisonError
 from lab.parameters import ParameterError
-from lab.ui import compare_data, compare_query, shell, trouble
+from lab.ui import compare_data, compare_query, hints, shell, trouble
 from lab.ui import compare_sections as sections
 from lab.ui.compare_data import Choice
 from lab.ui.compare_sections import LETTERS
@@ -40,6 +40,7 @@ def show() -> None:
     st.html(STYLE)
     st.title(TITLE)
     st.markdown("Runs of one experiment side by side, wherever they were made: what differs, whether the verdicts hold, what moved.")
+    hints.hint("compare", hints.COMPARE)
     _read_address()
     problems = list(st.session_state.get(PROBLEMS, ()))
     references, unread = _readable(_runs())

@@ -18,6 +18,12 @@ OVERVIEW = (
     "**New here?** Claims lists every claim with its verdicts. The page of an experiment shows the evidence behind them, and measures it "
     "on your own machine in about a minute."
 )
+CLAIMS = (
+    "**New here?** Every claim is judged twice: as published, and best against best. Press a marker of the picture or select a row of the "
+    "table for the evidence behind it."
+)
+RUNS = "**New here?** Tick the box at the left of a run to open, name, keep or delete it; tick two of one experiment to compare them."
+COMPARE = "**New here?** The first run is the reference; the others are held against it. Start with what differs: it explains what moved."
 DEVICE = "**New here?** This page says what this machine can measure. A calibration tells how far its figures can be trusted."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from lab import formatting
-from lab.ui import board_data, results, server, shell, trouble
+from lab.ui import board_data, hints, results, server, shell, trouble
 from lab.ui.claims_page import summary
 from lab.ui.text import plain
 from lab.ui.verdict_cards import counts, look
@@ -23,6 +23,7 @@ def show() -> None:
     shell.frame()
     st.title(shell.NAME)
     st.markdown(ANSWER)
+    hints.hint("overview", hints.OVERVIEW)
     st.header("Which claims hold", divider="gray")
     summary(board_data.of("recorded").rows)
     st.page_link("pages/claims.py", label="Every claim, claimed against measured", icon=":material/balance:")

@@ -9,7 +9,7 @@ import streamlit as st
 
 from lab.listing import Filter, Listed, Listing
 from lab.store import ACTIVE
-from lab.ui import importing, live, results, run_actions, run_table, server, shell, trouble
+from lab.ui import hints, importing, live, results, run_actions, run_table, server, shell, trouble
 from lab.ui.run_filters import clear, filters
 from lab.ui.run_query import TABS, Wanted
 from lab.ui.runs_state import RunsState
@@ -32,6 +32,7 @@ def show() -> None:
     shell.frame(TITLE)
     st.title(TITLE)
     st.markdown("Every run that can be looked at, with what it found. Select runs to open, name, keep, compare or delete them.")
+    hints.hint("runs", hints.RUNS)
     state = RunsState()
     state.read_address()
     state.write_address()
