@@ -46,7 +46,8 @@ def button(tab: AppTest, label: str) -> Button:
 
 
 def texts(elements: Iterable[Any]) -> str:
-    return "\n".join(element.value for element in elements).replace("\\", "")
+    """What a reader sees, without escapes and what parts an address."""
+    return "\n".join(element.value for element in elements).replace("\\", "").replace("\u2060", "")
 
 
 def test_nothing_is_imported_at_first(tab: AppTest) -> None:
