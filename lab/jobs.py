@@ -227,7 +227,8 @@ class Engine:
             except Exception:  # no thread to be had, a process that cannot be looked at: later runs must not wait for ever
                 traceback.print_exc()
         for run_id, task in self._waiting().items():
-            self._supervise(run_id, task, CLOSED)
+            with contextlib.suppress(sqlite3.Error):  # the store was closed before a lock of another program went
+                self._supervise(run_id, task, CLOSED)
 
     def _waiting(self) -> dict[str, _Task]:
         with self._lock:

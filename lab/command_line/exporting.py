@@ -6,9 +6,9 @@ import argparse
 from typing import Any
 
 from lab.command_line import output
+from lab.command_line.opening import opened
 from lab.command_line.status import DONE, FAILED
 from lab.jobs import Engine
-from lab.store import Store
 
 
 def add(commands: Any) -> None:
@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
 
 
 def _export(options: argparse.Namespace) -> int:
-    with Store() as store, Engine(store) as engine:
+    with opened() as store, Engine(store) as engine:
         run = store.run(options.run_id)
         output.check_folder(options.out)
         engine.recover()  # a run whose server died says so, here as at the next start

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lab.bundle_check import ImportRefused
+from lab.command_line.opening import opened
 from lab.command_line.status import DONE
 from lab.imports import Imports
 from lab.parameters import ParameterError
-from lab.store import Store
 
 
 def add(commands: Any) -> None:
@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
 
 def _import(options: argparse.Namespace) -> int:
     """Print the reference of the run as the last line of stdout, and what there is to say of it on stderr."""
-    with Store() as store:
+    with opened() as store:
         imports = Imports(store.home)
     shown = ", ".join(path.name for path in options.files)
     try:

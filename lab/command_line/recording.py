@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab import environment, export, formatting, recording_changes
+from lab.command_line.opening import opened
 from lab.command_line.running import follow, preset_of
 from lab.command_line.status import CANCELLED, DONE, FAILED
 from lab.jobs import Engine
 from lab.parameters import ParameterError
 from lab.rerecording import Batch, Task, gpu_folder, tasks
-from lab.store import Store, StoreError
+from lab.store import StoreError
 from lab.workload import DeviceKind
 
 BATCH_FOLDER = "recording"  # below the lab's home
@@ -46,7 +47,7 @@ def _record(options: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with Store() as store, Engine(store) as engine:
+    with opened() as store, Engine(store) as engine:
         try:
             batch = Batch.open(store.home / BATCH_FOLDER, fresh=options.fresh)
         except OSError as error:

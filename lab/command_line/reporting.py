@@ -8,9 +8,9 @@ from typing import Any
 
 from lab import collection
 from lab.command_line import output
+from lab.command_line.opening import opened
 from lab.command_line.status import DONE, FAILED
 from lab.jobs import Engine
-from lab.store import Store
 
 
 def add(commands: Any) -> None:
@@ -30,7 +30,7 @@ def _report(options: argparse.Namespace) -> int:
 
     report.check(options.runs)
     output.check_file(options.out, report.ENDINGS)
-    with Store() as store, Engine(store) as engine:
+    with opened() as store, Engine(store) as engine:
         engine.recover()  # a run whose server died says so, here as at the next start
         for run_id in (reference for reference in options.runs if collection.origin(reference) == "local"):
             store.ingest(store.run(run_id).id)  # what a full disk kept out before may fit now

@@ -11,11 +11,12 @@ from typing import Any
 
 from lab import calibration, environment
 from lab.command_line import output
+from lab.command_line.opening import opened
 from lab.command_line.status import CANCELLED, DONE, FAILED
 from lab.jobs import CUSTOM, Engine
 from lab.parameters import ParameterError, Plan
 from lab.records import RunView
-from lab.store import Run, Store
+from lab.store import Run
 from lab.summary import summarise
 from lab.terminal import ProgressLine, columns, verdict_table
 from lab.verdicts import Evidence, verdicts
@@ -53,8 +54,8 @@ def _run(options: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())  # a flag: an exception could strike in the middle of a write
-    with Store() as store:
-        for notice in filter(None, (store.notice, store.retention_notice())):
+    with opened() as store:
+        if notice := store.retention_notice():
             print(notice, file=sys.stderr)
         with Engine(store) as engine:
             run = follow(engine, engine.submit(declaration.name, plan, preset_of(declaration, options.preset, plan, kind), kind), stop)

@@ -10,6 +10,7 @@ import json
 import os
 import pty
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from typing import NamedTuple
 
 import pytest
 
-from lab import recordings, report
+from lab import database, recordings, report
 from lab.__main__ import main
 from lab.jobs import Engine
 from lab.store import Store
@@ -145,6 +146,33 @@ def test_a_store_of_a_newer_lab_is_refused(lab: Lab) -> None:
     done = lab("run", "demo", "--device", "cpu")
     assert done.returncode == 1
     assert "newer Efficiency Lab" in done.stderr
+
+
+def test_a_locked_store_is_told_and_can_be_used_when_the_lock_goes(
+    lab: Lab, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.05)
+    Store().close()
+    other = sqlite3.connect(home / "runs.sqlite", isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    arguments = ("export", "20260131-174502-aaaaaa", "--out", str(tmp_path / "out"))
+    done = lab(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{home / 'runs.sqlite'} is locked by another program")
+    assert done.stderr.count("\n") == 1
+    other.close()
+    assert lab(*arguments).stderr.startswith("run: '20260131-174502-aaaaaa' is unknown")
+
+
+def test_a_damaged_store_is_told_and_kept(lab: Lab, home: Path, tmp_path: Path) -> None:
+    home.mkdir()
+    (home / "runs.sqlite").write_bytes(b"no database" * 1000)
+    done = lab("export", "20260131-174502-aaaaaa", "--out", str(tmp_path / "out"))
+    told, refused = done.stderr.splitlines()
+    (aside,) = home.glob("runs.damaged-*.sqlite")
+    assert told == f"The run database was damaged (file is not a database). It is kept as {aside}; a new one was started."
+    assert refused.startswith("run: '20260131-174502-aaaaaa' is unknown")
 
 
 # --- runs ---------------------------------------------------------------------------------------------------------------------
