@@ -67,10 +67,10 @@ def parameter(
 ) -> Any:
     """A pydantic field with what a widget and an error message need.
 
-    ``ge``/``le`` are enforced (both ends included); ``step`` and ``scale`` only shape the widget. ``labels`` gives a reader's
-    name for each choice. ``group="main"`` shows it as a main slider. ``sweep=True`` allows several values in one run. ``when`` says with
-    which choices of other parameters this one changes anything (``{"studies": ("speed",)}``; several names must all hold, of several
-    conditions one): the value is kept and checked all the same, see ``lab.relevance``.
+    ``ge``/``le`` are enforced (both ends included); ``step`` and ``scale`` only shape the widget. ``labels`` gives a reader's name for
+    each choice, or for single stops of a slider. ``group="main"`` shows it as a main slider. ``sweep=True`` allows several values in one
+    run. ``when`` says with which choices of other parameters this one changes anything (``{"studies": ("speed",)}``; several names must
+    all hold, of several conditions one): the value is kept and checked all the same, see ``lab.relevance``.
     """
     extra: Any = {"unit": unit, "step": step, "scale": scale, "labels": dict(labels or {}), "group": group, "sweep": sweep}
     extra["when"] = [dict(one) for one in ((when,) if isinstance(when, Mapping) else when)]

@@ -122,13 +122,19 @@ def parse(info: Field, text: str) -> list[object]:
 
 
 def powers_of_two(info: Field) -> list[int]:
-    """The powers of two within the bounds of a log2 field: the stops of its slider."""
+    """The powers of two within the bounds of a log2 field: the stops of its slider, after 0 where that is allowed."""
     low, high = int(info.minimum or 1), int(info.maximum or 1)
-    return [1 << exponent for exponent in range(max(low - 1, 0).bit_length(), high.bit_length()) if low <= 1 << exponent <= high]
+    zero = [0] if info.minimum == 0 else []
+    return zero + [1 << exponent for exponent in range(max(low - 1, 0).bit_length(), high.bit_length()) if low <= 1 << exponent <= high]
 
 
 def sweep_points(low: float, high: float) -> list[float]:
-    """What a range slider sweeps: low, low × 4, … and high itself; one value where both handles are equal."""
+    """What a range slider sweeps: low, low × 4, … and high itself; one value where both handles are equal.
+
+    0 is no size but a rule of the field's own ("√N"): it is swept beside the other end alone.
+    """
+    if low == 0:
+        return [low] if high == 0 else [low, high]
     points = [low]
     while points[-1] * SWEEP_FACTOR < high:
         points.append(points[-1] * SWEEP_FACTOR)

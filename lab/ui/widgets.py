@@ -169,7 +169,7 @@ def _sweep(info: Field, text: str, widget: Callable[..., None]) -> None:
         ends = (min(values), max(values))
         # The default only says that this is a range. It stays the same, as a change of it would reset the slider.
         whole = (stops[0], stops[-1])
-        widget(ends, swept, st.select_slider, options=stops, value=whole, format_func=_stop, suffix=":range")
+        widget(ends, swept, st.select_slider, options=stops, value=whole, format_func=_stops(info), suffix=":range")
     widget(
         text,
         lambda typed: ",".join(item.strip() for item in typed.split(",")),
@@ -192,7 +192,7 @@ def _single_number(info: Field, text: str, widget: Callable[..., None]) -> None:
     step = info.step or (1 if info.kind == "int" else 0.01)
     if info.scale == "log2":
         stops = sorted({*powers_of_two(info), value})
-        widget(value, info.text, st.select_slider, options=stops, format_func=_stop)
+        widget(value, info.text, st.select_slider, options=stops, format_func=_stops(info))
     elif info.group == "main" and low is not None and high is not None and (high - low) / step <= MAX_SLIDER_STOPS:
         bounds = {"min_value": cast(low), "max_value": cast(high), "step": cast(step)}
         widget(cast(value), info.text, st.slider, **bounds)
@@ -203,10 +203,14 @@ def _single_number(info: Field, text: str, widget: Callable[..., None]) -> None:
         widget(cast(value), lambda typed: "" if typed is None else info.text(typed), st.number_input, **bounds)
 
 
-def _stop(value: float) -> str:
-    """A slider's stop: "64 Ki" for powers of two, else in full, so that no two stops read the same."""
-    whole = float(value).is_integer() and int(value) & (int(value) - 1) == 0
-    return formatting.tick(value) if whole else f"{value:,}"
+def _stops(info: Field) -> Callable[[float], str]:
+    """What a field's slider says of a stop: the field's own label, "64 Ki" for powers of two, else all digits: no two read the same."""
+
+    def shown(value: float) -> str:
+        whole = float(value).is_integer() and int(value) & (int(value) - 1) == 0
+        return info.labels.get(info.text(value)) or (formatting.tick(value) if whole else f"{value:,}")
+
+    return shown
 
 
 def _decimals(*values: float) -> int:

@@ -65,6 +65,16 @@ def test_a_slider_writes_its_sweep_into_text_and_address(open_page: Callable[...
     assert address(page)["preset"] == "custom"
 
 
+def test_zero_is_a_stop_of_its_own_with_its_meaning(open_page: Callable[..., AppTest]) -> None:
+    page = open_page("spectral_sparse_attention")
+    clusters = page.select_slider(key="spectral_sparse_attention:widget:k:range#0")
+    assert clusters.options[:4] == ["√N", "1", "2", "4"]
+    assert clusters.value == (0, 0)
+    clusters.set_range(0, 64).run()
+    assert address(page)["k"] == "0,64"
+    assert not page.error
+
+
 def test_exact_values_are_kept_as_typed_and_wrong_ones_block_the_run(open_page: Callable[..., AppTest]) -> None:
     page = open_page("demo")
     page.text_input[0].set_value("1000, 3000").run()

@@ -55,7 +55,8 @@ class SsaParameters(Parameters):
         unit="clusters",
         ge=0,
         le=4096,
-        step=1,
+        scale="log2",
+        labels={"0": "√N"},
         group="main",
         sweep=True,
     )
@@ -68,7 +69,8 @@ class SsaParameters(Parameters):
         unit="samples",
         ge=0,
         le=MAX_N,
-        step=1,
+        scale="log2",
+        labels={"0": "√N"},
         group="main",
         sweep=True,
     )

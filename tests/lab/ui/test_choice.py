@@ -101,7 +101,14 @@ def test_edited_values_are_no_preset_any_more() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "points"),
-    [(1024, 1024, [1024]), (1024, 4096, [1024, 4096]), (1024, 8192, [1024, 4096, 8192]), (1, 16, [1, 4, 16])],
+    [
+        (1024, 1024, [1024]),
+        (1024, 4096, [1024, 4096]),
+        (1024, 8192, [1024, 4096, 8192]),
+        (1, 16, [1, 4, 16]),
+        (0, 0, [0]),
+        (0, 64, [0, 64]),
+    ],
 )
 def test_a_slider_sweeps_in_steps_of_four_up_to_both_ends(low: int, high: int, points: list[int]) -> None:
     assert choices.sweep_points(low, high) == points
@@ -111,3 +118,4 @@ def test_powers_of_two_keep_to_the_bounds() -> None:
     within = dataclasses.replace(KNOWN["n"], minimum=3, maximum=40)
     assert choices.powers_of_two(within) == [4, 8, 16, 32]
     assert choices.powers_of_two(dataclasses.replace(within, minimum=4, maximum=32)) == [4, 8, 16, 32]
+    assert choices.powers_of_two(dataclasses.replace(within, minimum=0, maximum=9)) == [0, 1, 2, 4, 8]
