@@ -5,12 +5,16 @@ On several processes the contract tests of one workload stay together: a second 
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+# Threads of two tests at once (and of their workers) share the cores: those that wait must not keep the others from working, as they do
+# by default for milliseconds at the end of every parallel loop. Read when torch is loaded, so it stands before everything.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 settings.register_profile("lab", deadline=None, derandomize=True)
 settings.load_profile("lab")
 
