@@ -159,7 +159,7 @@ class Engine:
         if session and self.store.n_active(session) >= MAX_SESSION_RUNS:
             raise QueueFull(
                 f"{MAX_SESSION_RUNS} runs of this browser session are queued or running, and no more can be at once; "
-                "wait until one has ended or cancel one, then press Run again"
+                "wait until one has ended or cancel one on the page Runs, then press Run again"
             )
         if sum(item.status == "queued" for item in self.store.queue()) >= MAX_QUEUED:
             raise QueueFull(

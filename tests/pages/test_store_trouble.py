@@ -199,7 +199,7 @@ def test_the_eleventh_run_of_a_session_is_refused_and_can_be_pressed_again(open_
         button(page, "Run").click().run()
     assert errors(page) == [
         "10 runs of this browser session are queued or running, and no more can be at once; "
-        "wait until one has ended or cancel one, then press Run again."
+        "wait until one has ended or cancel one on the page Runs, then press Run again."
     ]
     assert plain("wait until one has ended") in page.error[0].value
     assert not button(page, "Run").disabled
