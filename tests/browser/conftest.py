@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lab.store import Store
-from tests.pages.app_copy import ROOT, app_with_demo_pages
+from tests.app_server import DEADLINE_S, AppServer
+from tests.pages.app_copy import app_with_demo_pages
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -33,7 +29,6 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-DEADLINE_S = 90.0  # ends a broken test, measures nothing
 # Streamlit's client looks for its server below the page's own path first; that is its way of finding a base path.
 HARMLESS = re.compile(r"/\w+/_stcore/(health|host-config)$")
 
@@ -44,12 +39,6 @@ class Server:
 
     address: str
     store: Store
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
@@ -63,39 +52,14 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def _serve(folder: Path) -> Iterator[Server]:
-    start = app_with_demo_pages(folder / "app")
-    port = _free_port()
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "EFFICIENCY_LAB_HOME": str(folder / "home"),
-        "EFFICIENCY_LAB_LOCK_DIR": str(folder / "locks"),
-        "EFFICIENCY_LAB_WORKLOADS": "tests.demo_workloads",
-    }
-    options = ["--server.headless", "true", "--server.port", str(port), "--server.address", "127.0.0.1"]
-    with (folder / "server.log").open("w") as log:
-        command = [sys.executable, "-m", "streamlit", "run", str(start), *options]
-        process = subprocess.Popen(command, cwd=start.parent, env=environment, stdout=log, stderr=log)
-        try:
-            limit_s = time.monotonic() + DEADLINE_S
-            while not _healthy(port):
-                assert process.poll() is None, (folder / "server.log").read_text()
-                assert time.monotonic() < limit_s, "the server never answered"
-                time.sleep(0.1)
-            with Store(folder / "home") as store:
-                yield Server(f"http://127.0.0.1:{port}", store)
-        finally:
-            process.terminate()
-            process.wait(DEADLINE_S)
-
-
-def _healthy(port: int) -> bool:
+def _serve(folder: Path, **environment: str) -> Iterator[Server]:
+    server = AppServer(app_with_demo_pages(folder / "app"), folder, **environment)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
+        server.start()
+        with Store(server.home) as store:
+            yield Server(server.address, store)
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -114,8 +78,8 @@ def server(shared_server: Server) -> Iterator[Server]:
 
 @pytest.fixture
 def cold_server(chromium: Browser, tmp_path: Path) -> Iterator[Server]:
-    """A server that nobody has visited."""
-    yield from _serve(tmp_path)
+    """A server that nobody has visited. It has no standby worker: one for each of these would cost more than the visit."""
+    yield from _serve(tmp_path, EFFICIENCY_LAB_STANDBY="0")
 
 
 @pytest.fixture

@@ -43,8 +43,10 @@ def test_a_cold_deep_link_works_and_nothing_is_cut_off(
     cold_server: Server, new_browser: Callable[..., Page], tmp_path: Path, name: str
 ) -> None:
     """The first visit of all is a deep link, on a wide screen; the second is on a phone, in the dark."""
+    page = new_browser()
     for width, theme in ((1440, "light"), (390, "dark")):
-        page = new_browser(viewport={"width": width, "height": 900}, color_scheme=theme)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=theme)
         page.goto(f"{cold_server.address}/{name}")
         settled(page)
         assert page.locator("h1").count() == 1
