@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY     := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 
-.PHONY: run test bench record lint format chromium clean
+.PHONY: run test bench record interpreter lint format chromium clean
 
 run: $(READY)  ## open the lab in the browser
 	$(BIN)/streamlit run app.py
@@ -14,9 +14,8 @@ run: $(READY)  ## open the lab in the browser
 # The tests start hundreds of Python processes and collect the tests three times: without bytecode on disk each would compile all again.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY_DEV) chromium  ## everything: lint, unit and property tests, kernels under Triton's interpreter, headless Chromium
-	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory -j 2 lint interpreter
 	$(BIN)/pytest -n 2 -m "not browser and not interpreter"
-	TRITON_INTERPRET=1 $(BIN)/pytest -m interpreter tests/workloads
 	$(BIN)/pytest -n 2 -m browser tests/browser
 
 bench: $(READY_DEV)  ## measured speeds of this machine against their targets; no pass or fail
@@ -29,6 +28,10 @@ bench: $(READY_DEV)  ## measured speeds of this machine against their targets; n
 
 record: $(READY)  ## record the repository's recorded runs anew on this machine's GPU; an interrupted batch goes on
 	$(BIN)/python -m lab record
+
+# Triton reads its variable when it is imported: a process of its own.
+interpreter: $(READY_DEV)
+	TRITON_INTERPRET=1 $(BIN)/pytest -m interpreter tests/workloads
 
 lint: $(READY_DEV)
 	$(BIN)/ruff check .
