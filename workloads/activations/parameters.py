@@ -364,7 +364,7 @@ def preset(name: str, device_kind: DeviceKind) -> Mapping[str, Any]:
             functions = ("gelu_erf", "phi6", "zeta_ln2", "copy")  # of the two GELUs the framework's default
             trainings = {"trainings": ("mlp",)}
             return {**quick, **trainings, "n": 1 << 26, "functions": functions, "implementations": ("numpy", "eager", "fused")}
-        return {**quick, "steps": 200, "tuning_seeds": 2, "n": [1 << 12, 1 << 16, 1 << 22]}
+        return {**quick, "steps": 150, "tuning_seeds": 2, "n": [1 << 12, 1 << 16, 1 << 22]}
     powers = (10, 14, 18, 22, 26, 28) if device_kind == "cuda" else (10, 14, 18, 22, 24)
     learning: dict[str, Any] = {"depths": ("1", "2", "4", "8"), "width": 128, "steps": 1000, "batch_size": 32, "tuning_seeds": 2}
     chosen = ("published", "mlp", "character") if device_kind == "cuda" else ("published", "mlp")
