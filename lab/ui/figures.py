@@ -10,7 +10,7 @@ from lab import charts
 from lab.ui.results import Drawn
 from lab.ui.text import plain
 
-DRAWN_AT_ONCE = 5  # of a run's charts; a browser needs some tenths of a second for each, and nobody reads twenty
+DRAWN_AT_ONCE = 3  # of a run's charts; a browser needs some tenths of a second for each, and nobody reads twenty
 
 
 def figures(found: Sequence[Drawn], key: str) -> None:
