@@ -1,6 +1,7 @@
 """Settings of every test: properties have no time limit of their own (pytest-timeout ends what hangs), and repeat the same examples.
 
-On several processes the contract tests of one workload stay together: a second process would have to make its runs again.
+On several processes the contract tests of one workload stay together, and those of the report of one recorded run: a second process would
+have to make the runs, or the report, again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ settings.register_profile("lab", deadline=None, derandomize=True)
 settings.load_profile("lab")
 
 PLACES = {"browser": "tests/browser/", "interpreter": "tests/workloads/"}  # where `make test` looks for tests that are marked so
-CONTRACT = re.compile(r"tests/workloads/test_contract\.py::.*\[([^\]]+)\]$")
+TOGETHER = re.compile(r"tests/(workloads/test_contract\.py)::.*\[([^\]]+)\]$|tests/(lab/test_report\.py)::.*\[(recorded/[^\]]+)\]$")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,12 +33,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """One work unit per workload of the contract tests, one per test otherwise."""
+    """One work unit for tests that stay together, one per test otherwise."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class ByContract(LoadScopeScheduling):
+    class ByWhatTheyShare(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            found = CONTRACT.search(nodeid)
-            return found.group(1) if found else nodeid
+            found = TOGETHER.search(nodeid)
+            return " ".join(filter(None, found.groups())) if found else nodeid
 
-    return ByContract(config, log)
+    return ByWhatTheyShare(config, log)

@@ -115,7 +115,11 @@ def test_every_workload_has_its_smallest_parameters():
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
+    """A store with device locks of its own: nothing here needs a quiet machine, and waiting for other runs would take most of the time."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EFFICIENCY_LAB_LOCK_DIR", str(folder / "locks"))
+        yield folder
 
 
 @pytest.fixture(scope="module", params=sorted(SMALLEST))
