@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import streamlit as st
 
 from lab import formatting
-from lab.parameters import Condition, Field, ParameterError, Parameters, Plan, fields
+from lab.parameters import ALL, Condition, Field, ParameterError, Parameters, Plan, fields
 from lab.relevance import in_words, without_effect
 from lab.ui.choice import parse, powers_of_two, sweep_points
 from lab.ui.text import plain
@@ -141,12 +141,13 @@ def told(key: str, action: Callable[[Any], None]) -> Callable[[], None]:
 
 
 def _choice(info: Field, text: str, widget: Callable[..., None]) -> None:
-    chosen = [item for item in text.split(",") if item in info.options]
+    chosen = [item for item in (info.options if text == ALL else text.split(",")) if item in info.options]
     label = {name: info.labels.get(name, name) for name in info.options}
     if info.kind == "choices" or info.sweep:
 
         def in_order(values: list[str] | None) -> str:
-            return ",".join(name for name in info.options if name in (values or ()))
+            picked = [name for name in info.options if name in (values or ())]
+            return info.text(picked) if info.kind == "choices" else ",".join(picked)
 
         widget(chosen, in_order, st.pills, options=info.options, selection_mode="multi", format_func=label.__getitem__, wrap=True)
     elif len(info.options) <= MAX_SEGMENTS:

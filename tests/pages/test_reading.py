@@ -40,6 +40,19 @@ def test_what_changes_nothing_is_greyed_out_and_keeps_its_value(open_page: Calla
     assert page.text_input[0].value == "2048"
 
 
+def test_all_choices_at_once_are_shown_as_chosen(open_page: Callable[..., AppTest]) -> None:
+    page = open_page("activations", implementations="all")
+    key = "activations:widget:implementations#0"
+    every = page.button_group(key=key).value
+    assert len(every) == len(page.button_group(key=key).options) > 1
+    page.button_group(key=key).set_value(every[1:]).run()
+    assert page.query_params["implementations"] in (",".join(every[1:]), [",".join(every[1:])])
+    page.button_group(key=key).set_value(every).run()
+    assert page.query_params["implementations"] in ("all", ["all"])
+    assert page.button_group(key=key).value == every
+    assert page.query_params["preset"] in ("quick", ["quick"])  # the preset's own values again
+
+
 def test_a_refused_value_can_be_mended_though_it_changes_nothing(open_page: Callable[..., AppTest]) -> None:
     page = open_page("training_diagnostics", studies="embedding", steps="50")  # too few for the windows
     assert page.error[0].value.startswith("steps")

@@ -86,7 +86,7 @@ class SsaParameters(Parameters):
     )
     parts: tuple[Part, ...] = parameter(
         ("speed", "fidelity", "spectrum", "table6", "quality"),
-        title="What to measure",
+        title="What is measured",
         help="Speed and fidelity at every N; the eigenspectrum at its own N; table 6 and figure 3 of the source at its own N; quality: "
         "what Q "
         "says of speed and cosine; text: a small character model with SSA in the place of its attention.",
