@@ -11,12 +11,13 @@ READY_DEV := $(VENV)/.ready-dev
 run: $(READY)  ## open the lab in the browser
 	$(BIN)/streamlit run app.py
 
+# One browser at a time: with its server and worker it keeps two cores busy, and two of them are no faster.
 # The tests start hundreds of Python processes and collect the tests three times: without bytecode on disk each would compile all again.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY_DEV) chromium  ## everything: lint, unit and property tests, kernels under Triton's interpreter, headless Chromium
 	$(MAKE) --no-print-directory -j 2 lint interpreter
 	$(BIN)/pytest -n 2 -m "not browser and not interpreter"
-	$(BIN)/pytest -n 2 -m browser tests/browser
+	$(BIN)/pytest -m browser tests/browser
 
 bench: $(READY_DEV)  ## measured speeds of this machine against their targets; no pass or fail
 	$(BIN)/python -m lab.training.bench
