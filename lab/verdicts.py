@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -48,6 +48,8 @@ REGIONS = (CONTRADICTED, NO_DIFFERENCE, SMALLER, REPRODUCED, LARGER)  # from far
 WORDS = (*REGIONS, INCONCLUSIVE, NOT_MEASURED, REPRODUCIBLE)
 # What a table is called after its cells: the first of these that any cell has. One unmeasured cell leaves the table open.
 _WORST_FIRST = (CONTRADICTED, NO_DIFFERENCE, SMALLER, INCONCLUSIVE, NOT_MEASURED, LARGER, REPRODUCIBLE, REPRODUCED)
+
+_COMPARED: Mapping[str, str] = {"published": "As published", "best": "Best against best"}
 
 SETTINGS_FLAW = "settings searched:"
 BORDER_ROUNDING = 1e-9
@@ -491,6 +493,18 @@ def _table_row(table: Claim, rows: Sequence[tuple[Claim, Verdict]], key: tuple[A
 def word(verdict: str) -> str:
     """The verdict without its settings."""
     return REPRODUCIBLE if verdict.startswith(REPRODUCIBLE) else verdict
+
+
+def reasons(found: Iterable[Verdict]) -> list[str]:
+    """Every reason of ``found`` once; where there are several, each after the comparisons and protocols that it speaks of."""
+    places: dict[str, dict[str, None]] = {}
+    for row in found:
+        if row.reason:
+            named = filter(None, (_COMPARED.get(row.comparison), row.protocol and f"{row.protocol} protocol"))
+            places.setdefault(row.reason, {})[", ".join(named)] = None
+    if len(places) < 2:
+        return list(places)
+    return [f"{' / '.join(filter(None, where))}: {reason}" if any(where) else reason for reason, where in places.items()]
 
 
 def precedence(row: Verdict) -> tuple[bool, bool]:

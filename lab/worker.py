@@ -41,7 +41,7 @@ EXIT_FAILED, EXIT_USAGE, EXIT_DISK_FULL = 1, 2, 74
 EXIT_UNFIT = 75  # of a standby whose imports have used the GPU
 EVENTS_FILE, LOG_FILE = "events.jsonl", "worker.log"  # in the job's folder
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-START, WAIT, IMPORT = "start", "wait for the device", "import"  # phases that every run has
+START, WAIT, IMPORT = "start", "wait for the device", "load libraries"  # phases that every run has
 
 
 @dataclass(frozen=True)

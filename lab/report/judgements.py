@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lab import formatting
 from lab.claims import Claim, claims
-from lab.verdicts import NOT_MEASURED, WORDS, Verdict, precedence, word
+from lab.verdicts import NOT_MEASURED, WORDS, Verdict, precedence, reasons, word
 
 COMPARISONS: Mapping[str, str] = {"published": "As published", "best": "Best against best", "": "Not measured"}
 PROTOCOLS: Mapping[str, str] = {"published": "Published protocol", "sound": "Sound protocol", "": ""}
@@ -87,9 +87,8 @@ class JudgedClaim:
 
     @property
     def reasons(self) -> list[str]:
-        """Every reason once."""
-        rows = [row for comparison in self.comparisons for row in (comparison.lead, *comparison.others)]
-        return list(dict.fromkeys(row.reason for row in rows if row.reason))
+        """Every reason once, with the comparison it speaks of where there are several."""
+        return reasons(row.row for comparison in self.comparisons for row in (comparison.lead, *comparison.others))
 
 
 def judged(found: Sequence[Verdict]) -> list[JudgedClaim]:

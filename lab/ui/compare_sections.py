@@ -302,7 +302,8 @@ def _rest(found: Comparison, pairing: Pairing) -> None:
     counts = pairing.of("count")
     if counts:
         unequal = sum(row.word == "not equal" for row in counts)
-        with st.expander(f"Counts and exact values: {unequal:,} of {len(counts):,} not equal", icon=":material/tag:"):
+        said = f"{unequal:,} of {len(counts):,} not equal" if unequal else f"{len(counts):,}, all equal"
+        with st.expander(f"Counts and exact values: {said}", icon=":material/tag:"):
             _metric_table(found, pairing, counts, "counts")
     listed = pairing.of("listed")
     if listed:

@@ -160,7 +160,10 @@ def _references(rows: Sequence[Row]) -> list[str]:
 
 
 def _selected(rows: Sequence[Row]) -> str:
-    return f"{_runs(len(rows))} selected" if rows else "Select runs in the first column."
+    if not rows:
+        return "Select runs in the first column."
+    apart = len({row.workload for row in rows}) > 1
+    return f"{_runs(len(rows))} selected" + (", of several experiments: only runs of one can be compared" if apart else "")
 
 
 def _what(row: Row) -> str:

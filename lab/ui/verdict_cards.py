@@ -100,8 +100,8 @@ def _cards(found: Sequence[Verdict], key: str) -> None:
         with st.expander(f"{len(apart)} {'claim' if len(apart) == 1 else 'claims'} not measured in this run", expanded=not shown):
             for claim_id in apart:
                 claim = claims()[claim_id]
-                reasons = dict.fromkeys(row.reason for row in by_claim[claim_id])
-                st.markdown(f"**{plain(claim.statement)}** · claimed {plain(claim.claimed_text)}  \n:small[{plain(' '.join(reasons))}]")
+                reasons = NEW_LINE.join(f":small[{plain(reason)}]" for reason in words.reasons(by_claim[claim_id]))
+                st.markdown(f"**{plain(claim.statement)}** · claimed {plain(claim.claimed_text)}{NEW_LINE}{reasons}")
 
 
 def _by_claim(found: Sequence[Verdict]) -> dict[str, list[Verdict]]:

@@ -88,7 +88,7 @@ def test_what_it_imported_needs_no_import_any_more(store: Store, until: Until) -
         if environment.exists():  # the thread counts were there before the first import
             assert f"OMP_NUM_THREADS={cpu_threads()}".encode() in environment.read_bytes().split(b"\0")
         run, _ = run_demo(engine)
-        assert [event.body["name"] for event in engine.store.events(run.id, kind="phase")] == ["start", "import", "measure"]
+        assert [event.body["name"] for event in engine.store.events(run.id, kind="phase")] == ["start", "load libraries", "measure"]
 
 
 @pytest.mark.parametrize("ending", ["crash", "hang"])

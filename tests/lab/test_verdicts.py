@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lab.claims import Claim, claims
 from lab.records import Measured
-from lab.verdicts import REGIONS, WORDS, Evidence, Verdict, borders, effect, judge, region, value_of, verdicts
+from lab.verdicts import REGIONS, WORDS, Evidence, Verdict, borders, effect, judge, reasons, region, value_of, verdicts
 from lab.workload import Workload
 
 LINEAR = claims()["stop-acc"]  # −0.20 points, margin 0.5 points, capped
@@ -557,3 +557,16 @@ def test_what_a_gpu_run_measured_on_its_host_is_evidence_of_the_host():
     evidence = Evidence.from_manifest(manifest)
     assert evidence.text(hardware_class="gpu") == "NVIDIA H100; no data set; 2026-11-22"
     assert evidence.text(hardware_class="cpu") == "Some Xeon; no data set; 2026-11-22"
+
+
+def test_several_reasons_say_which_comparison_they_speak_of():
+    row = Verdict("stop-acc", "", "published", "published", "accuracy", -0.2, None, None, None, "not measured", "Other data: 1.", "")
+    sound = replace(row, protocol="sound")
+    assert reasons([row, sound]) == ["Other data: 1."]  # one reason for all: nothing to tell apart
+    assert reasons([row, sound, replace(sound, comparison="best", reason="Other data: 2.")]) == [
+        "As published, published protocol / As published, sound protocol: Other data: 1.",
+        "Best against best, sound protocol: Other data: 2.",
+    ]
+    nowhere = replace(row, protocol="", comparison="", reason="No joules.")
+    assert reasons([row, nowhere]) == ["As published, published protocol: Other data: 1.", "No joules."]
+    assert reasons([replace(row, reason="")]) == []

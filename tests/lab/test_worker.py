@@ -91,7 +91,7 @@ def test_a_run_tells_phases_facts_records_and_its_end(worker: Worker) -> None:
     assert [event["seq"] for event in events] == list(range(len(events)))
     assert [event["kind"] for event in events[:4]] == ["phase", "phase", "facts", "phase"]
     assert [event["data"]["sizes"] for event in events if event["kind"] == "data"] == 2 * [{"train": 2, "validation": 1, "test": 1}]
-    assert [event["name"] for event in events if event["kind"] == "phase"] == ["start", "import", "measure", "measure"]
+    assert [event["name"] for event in events if event["kind"] == "phase"] == ["start", "load libraries", "measure", "measure"]
     # Two cells of two repeats with two arms; values 1 ms · (1 + repeat/100) for the new arm and twice that for the old one.
     assert [(event["cell"], event["record"]["arm"], event["record"]["value"]) for event in events if event["kind"] == "record"] == [
         (cell, arm, pytest.approx(value))
